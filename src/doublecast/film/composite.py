@@ -1,0 +1,63 @@
+"""Putting a decoded texture into the light of the shot and drawing it there."""
+
+from functools import cache
+
+import cv2
+import numpy as np
+
+from doublecast.model.space import Drawing, fade, importance, inside, sample
+from doublecast.types import F32, U8, Patch
+
+WIDE, NARROW = 0.14, 0.05  #: reach of the colour match, as part of the texture's side: inside the face, at its edge
+
+
+@cache
+def _skin(size: int) -> F32:
+    """Where colour is compared, float32 (size, size): skin, not eyes, brows or mouth."""
+    plain = (importance(size) < 1.05) & (inside(size) > 0)
+    return cv2.erode(plain.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+
+
+def _blur(x: F32, sigma: float) -> F32:
+    return cv2.GaussianBlur(x, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+
+
+def colour_difference(decoded: F32, seen: U8, visible: U8) -> F32:
+    """What must be added to the decoded texture so that its light is the shot's, float32 (S, S, 3), in 0-1.
+
+    decoded: float32 (S, S, 3) 0-1; seen: the actor's own texture uint8 (S, S, 3) and visible (S, S). The difference of
+    the two, averaged widely inside the face (light, skin tone) and narrowly towards its edge (no seam), over skin only.
+    """
+    size = decoded.shape[0]
+    difference = seen.astype(np.float32) / 255 - decoded
+    weight = _skin(size) * (visible.astype(np.float32) / 255) + 1e-4 * (inside(size) > 0)
+    levels = []
+    for reach in (WIDE, NARROW):
+        mass = _blur(weight, reach * size)[..., None] + 1e-6
+        levels.append(_blur(difference * weight[..., None], reach * size) / mass)
+    edge = (1 - fade(size))[..., None]
+    matched: F32 = np.clip(levels[0] * (1 - edge) + levels[1] * edge, -0.5, 0.5)
+    return matched
+
+
+def sharpen(texture: F32, amount: float) -> F32:
+    """Unsharp mask of a texture float32 (S, S, 3) with a radius of one texel."""
+    return np.clip(texture + amount * (texture - cv2.GaussianBlur(texture, (0, 0), 1.0)), 0, 1).astype(np.float32)
+
+
+def detail(pixels: U8) -> float:
+    """Mean size of the finest detail of a picture, in 0-1: absolute difference from its own 3x3 blur."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    return float(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0)).mean())
+
+
+def blend(frame: U8, drawing: Drawing, texture: F32, opacity: F32) -> Patch | None:
+    """Draw a texture float32 (S, S, 3) 0-1 with opacity float32 (S, S) 0-1 over the frame; None where nothing shows."""
+    alpha = sample(opacity, drawing.uv) * drawing.cover
+    height, width = alpha.shape
+    under = frame[drawing.y : drawing.y + height, drawing.x : drawing.x + width]
+    over = sample(texture, drawing.uv, interpolation=cv2.INTER_CUBIC) * 255
+    a = alpha[..., None]
+    pixels = np.clip(under * (1 - a) + over * a + 0.5, 0, 255).astype(np.uint8)
+    mask = alpha > 1 / 255
+    return Patch(drawing.x, drawing.y, pixels, mask) if mask.any() else None

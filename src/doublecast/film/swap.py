@@ -1,0 +1,75 @@
+"""The actor's film with the target's face: checkpoint + face -> pixels back in the frame."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from doublecast.faceset import FaceStore
+from doublecast.film import shape
+from doublecast.film.composite import blend, colour_difference, sharpen
+from doublecast.model.checkpoint import load_network
+from doublecast.model.material import spread
+from doublecast.model.networks import pack
+from doublecast.model.space import draw, fade, unwrap
+from doublecast.model.train import choose_device
+from doublecast.types import F32, U8, Face, Frame, Patch
+
+SAMPLES = 800  #: faces that a resting shape is learned from
+STEADY = 0.12  #: seconds over which the colour match is averaged
+
+
+def _shape_of(store: FaceStore) -> shape.Shape:
+    table = store.table()
+    ids = table.id[(table.person == 0) & table.kept]
+    return shape.learn(face.face for face in store.load(ids[spread(len(ids), SAMPLES)], crops=False))
+
+
+class Swapper:
+    """Replaces the actor's face. Call `swap` for the frames of one take in order.
+
+    Raises ModelError for a damaged checkpoint, NoFaceError for an empty faceset, InputError for an absent device.
+    """
+
+    def __init__(self, checkpoint: Path, actor: FaceStore, target: FaceStore, *, device: str = "auto") -> None:
+        self._device = choose_device(device)
+        self._network = load_network(checkpoint, self._device)
+        self._target = self._network.config.identities.index("target")
+        self._shapes = _shape_of(actor), _shape_of(target)
+        self._colour: dict[int, tuple[float, F32]] = {}
+
+    def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
+        """The pixels to change in a frame (upright), one patch per face that can be drawn."""
+        patches = (self._one(frame, face) for face in faces)
+        return [patch for patch in patches if patch is not None]
+
+    def _one(self, frame: Frame, face: Face) -> Patch | None:
+        size = self._network.config.size
+        drawing = draw(shape.reshape(face, *self._shapes), frame.pixels.shape[:2])
+        if drawing is None:
+            return None
+        seen, visible = unwrap(frame.pixels, face.points, size)
+        texture = self._decode(seen, visible)
+        colour = self._steady(frame, face.track, colour_difference(texture, seen, visible))
+        texture = sharpen(np.clip(texture + colour, 0, 1).astype(np.float32), 0.6)
+        return blend(frame.pixels, drawing, texture, fade(size))
+
+    @torch.inference_mode()
+    def _decode(self, seen: U8, visible: U8) -> F32:
+        pixels = torch.from_numpy(seen).permute(2, 0, 1)[None].to(self._device)
+        mask = torch.from_numpy(visible)[None, None].to(self._device)
+        x = pack(pixels, mask).contiguous(memory_format=torch.channels_last)
+        decoded: F32 = self._network.swap(x, self._target)[0].permute(1, 2, 0).float().cpu().numpy()
+        return np.ascontiguousarray(decoded)
+
+    def _steady(self, frame: Frame, track: int, colour: F32) -> F32:
+        """The colour match averaged over the last moments of the track, so that it does not flicker."""
+        before = self._colour.get(track)
+        now = frame.seconds
+        if before is not None and 0 <= now - before[0] < 5 * STEADY:
+            share = 1 - float(np.exp(-(now - before[0]) / STEADY))
+            colour = before[1] + max(share, 1e-3) * (colour - before[1])
+        self._colour = {t: v for t, v in self._colour.items() if abs(now - v[0]) < 5 * STEADY}
+        self._colour[track] = (now, colour)
+        return colour

@@ -1,0 +1,37 @@
+"""Losses over the texels the camera saw. Pictures are NCHW float in 0-1, weights (N, 1, H, W), 0 where hidden."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+
+def structural(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
+    """Structural similarity per texel, (N, C, H - w + 1, W - w + 1), at most 1 (Wang et al. 2004, box window)."""
+    mean_x, mean_y, xx, yy, xy = (
+        F.avg_pool2d(t, window, 1) for t in (x, y, x * x, y * y, x * y)
+    )
+    var_x, var_y, cov = xx - mean_x * mean_x, yy - mean_y * mean_y, xy - mean_x * mean_y
+    a = (2 * mean_x * mean_y + 1e-4) * (2 * cov + 9e-4)
+    return a / ((mean_x * mean_x + mean_y * mean_y + 1e-4) * (var_x + var_y + 9e-4))
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (values.mean(1, keepdim=True) * weight).sum() / weight.sum().clamp_min(1e-6)
+
+
+def reconstruction(output: Tensor, truth: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    """L1, (1 - SSIM) / 2 at two scales, and L1 of first differences, each a weighted mean."""
+    edge = 3
+    inner = weight[:, :, edge:-edge, edge:-edge]
+    dssim = _mean((1 - structural(output, truth)) / 2, inner)
+    half = [F.avg_pool2d(t, 2) for t in (output, truth, weight)]
+    coarse = _mean((1 - structural(half[0], half[1])) / 2, half[2][:, :, edge:-edge, edge:-edge])
+    error = output - truth
+    across = _mean(error.diff(dim=3).abs(), torch.minimum(weight[:, :, :, 1:], weight[:, :, :, :-1]))
+    down = _mean(error.diff(dim=2).abs(), torch.minimum(weight[:, :, 1:], weight[:, :, :-1]))
+    return {"l1": _mean(error.abs(), weight), "dssim": dssim + coarse, "gradient": across + down}
+
+
+def total(parts: dict[str, Tensor]) -> Tensor:
+    """The sum that is minimised."""
+    return 4 * parts["l1"] + parts["dssim"] + 2 * parts["gradient"]

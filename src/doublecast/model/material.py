@@ -1,0 +1,83 @@
+"""The faces that a run trains on: textures in memory, and how often each is drawn."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from doublecast.errors import NoFaceError
+from doublecast.faceset import FaceStore, FaceTable, StoredFace
+from doublecast.model.space import unwrap
+from doublecast.types import F64, I64
+
+MEMORY = 320_000_000  #: bytes of textures per side at most
+FEWEST = 10  #: faces a side needs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """One side. textures: uint8 (N, 3, S, S); visible: uint8 (N, 1, S, S); chance: float32 (N,), sums to 1; ids: (N,)."""
+
+    textures: Tensor
+    visible: Tensor
+    chance: Tensor
+    ids: I64
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def rarity(table: FaceTable) -> F64:
+    """How often each face is drawn, float64 (N,), sums to 1: rare poses, mouths and lids more often than their share.
+
+    One over the square root of how many faces share a bin of yaw, pitch, mouth and eye opening.
+    """
+    bins = np.stack(
+        [
+            np.round(table.yaw / 10),
+            np.round(table.pitch / 10),
+            np.round(table.mouth / 0.12),
+            np.round((table.eye_left + table.eye_right) / 2 / 0.08),
+        ],
+        1,
+    ).astype(np.int64)
+    _, which, counts = np.unique(bins, axis=0, return_inverse=True, return_counts=True)
+    weight: F64 = 1 / np.sqrt(counts[which.ravel()])
+    return weight / weight.sum()
+
+
+def spread(count: int, limit: int) -> I64:
+    """At most ``limit`` of ``count`` indices, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
+
+
+def gather(store: FaceStore, size: int, side: str) -> Material:
+    """Unwrap the kept faces of the main identity of a side. Raises NoFaceError when there are fewer than `FEWEST`."""
+    table = store.table()
+    table = table.where((table.person == 0) & table.kept)
+    if len(table.id) < FEWEST:
+        raise NoFaceError(
+            f"the {side}'s faceset has {len(table.id)} usable faces, at least {FEWEST} are needed. "
+            "Add footage that shows the face larger, sharper or longer, or bring faces back with `doublecast faces restore`."
+        )
+    table = table.where(spread(len(table.id), MEMORY // (size * size * 4)))
+    textures = np.empty((len(table.id), size, size, 3), np.uint8)
+    visible = np.empty((len(table.id), size, size), np.uint8)
+    for row, face in enumerate(in_batches(store, table.id.tolist())):
+        if face.crop is None:
+            raise ValueError(f"face {face.id} was loaded without its crop")
+        textures[row], visible[row] = unwrap(face.crop.pixels, face.crop.alignment.apply(face.face.points), size)
+    return Material(
+        torch.from_numpy(textures).permute(0, 3, 1, 2).contiguous(),
+        torch.from_numpy(visible)[:, None],
+        torch.from_numpy(rarity(table).astype(np.float32)),
+        table.id,
+    )
+
+
+def in_batches(store: FaceStore, ids: Sequence[int], count: int = 64) -> Iterator[StoredFace]:
+    """Faces with crops, in the order of ``ids``, ``count`` in memory at a time."""
+    for start in range(0, len(ids), count):
+        yield from store.load(ids[start : start + count], crops=True)

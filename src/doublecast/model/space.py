@@ -1,0 +1,228 @@
+"""What the network sees. Pixels, mesh and network meet only here.
+
+Texture space: the face in a frame is unwrapped through its 478-point mesh onto one fixed layout, so that pose and most
+of the shape are gone before the network sees anything, and drawn back through the mesh of the frame. The layout
+(`assets/layout.npz`, made by tools/make_layout.py) is the frontal view with the sides spread out, the eyes enlarged
+and the mouth opened. Texture coordinates are (u, v) in 0-1, u right, v down.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import cv2
+import numpy as np
+
+from doublecast.faces.geometry import OVAL
+from doublecast.types import F32, I32, MESH, U8, Bool
+
+FACING_HIDDEN, FACING_SEEN = 0.12, 0.42  #: cosine to the camera below which a triangle is hidden, above which it is seen
+EYE_RINGS = (
+    [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
+    [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249],
+)  #: lid contours of the image-left and image-right eye
+MOUTH_RING = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]  #: outer lips
+MOUTH_INSIDE = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]  #: inner lips
+BROW_RINGS = (
+    [70, 63, 105, 66, 107, 55, 65, 52, 53, 46],
+    [300, 293, 334, 296, 336, 285, 295, 282, 283, 276],
+)  #: eyebrows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """uv: float32 (468, 2); triangles: int32 (T, 3), clockwise as seen in the picture when they face the camera."""
+
+    uv: F32
+    triangles: I32
+
+
+@cache
+def layout() -> Layout:
+    """The layout of the texture."""
+    with files("doublecast.assets").joinpath("layout.npz").open("rb") as file, np.load(file, allow_pickle=False) as z:
+        return Layout(z["uv"], z["triangles"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Table:
+    """Where each texel of a texture of one size comes from; texels outside the face belong to triangle -1."""
+
+    triangle: I32  # (N, N)
+    corners: I32  # (N * N, 3)
+    weights: F32  # (N * N, 3)
+    inside: U8  # (N, N) 0 or 255
+
+
+@cache
+def _table(size: int) -> _Table:
+    lay = layout()
+    points = lay.uv * size - 0.5
+    triangle = rasterise(points, lay.triangles, np.arange(len(lay.triangles)), (size, size))
+    ids = np.maximum(triangle.ravel(), 0)
+    corners = lay.triangles[ids]
+    a, b, c = (points[corners[:, k]] for k in range(3))
+    y, x = np.divmod(np.arange(size * size), size)
+    p = np.stack([x, y], 1) - a
+    ab, ac = b - a, c - a
+    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
+    wb = (p[:, 0] * ac[:, 1] - p[:, 1] * ac[:, 0]) / area
+    wc = (ab[:, 0] * p[:, 1] - ab[:, 1] * p[:, 0]) / area
+    weights = np.stack([1 - wb - wc, wb, wc], 1).astype(np.float32)
+    return _Table(triangle, corners, weights, np.where(triangle >= 0, 255, 0).astype(np.uint8))
+
+
+def rasterise(points: F32, triangles: I32, order: I32, shape: tuple[int, int]) -> I32:
+    """Number of the triangle at each pixel, int32 (H, W), -1 where there is none; later ones in ``order`` win.
+
+    points: float32 (N, 2) in pixels.
+    """
+    ids = np.full(shape, -1, np.int32)
+    fixed = np.round(points * 16).astype(np.int32)[triangles]
+    for number in order.tolist():
+        cv2.fillConvexPoly(ids, fixed[number], number, cv2.LINE_8, 4)
+    return ids
+
+
+@cache
+def _openings() -> Bool:
+    """Which triangles span an eye or the mouth, bool (T,): they collapse when it closes, so their normal says nothing."""
+    rings = [set(ring) for ring in (*EYE_RINGS, MOUTH_INSIDE)]
+    return np.array([any(ring.issuperset(t) for ring in rings) for t in layout().triangles.tolist()])
+
+
+def facing(points: F32) -> F32:
+    """Cosine between each triangle's normal and the direction to the camera, float32 (T,), from points (>= 468, 3)."""
+    a, b, c = (points[layout().triangles[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)
+    cosine: F32 = (normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)).astype(np.float32)
+    return cosine
+
+
+def inside(size: int) -> U8:
+    """uint8 (size, size): 255 where the layout has a face."""
+    return _table(size).inside
+
+
+@cache
+def importance(size: int) -> F32:
+    """Loss weight per texel, float32 (size, size): 3 at the eyes, 2 at mouth and brows, 1 elsewhere, 0 outside."""
+    uv = layout().uv * size - 0.5
+    weight = np.where(inside(size) > 0, 1.0, 0.0).astype(np.float32)
+    for rings, value, grow in ((BROW_RINGS, 2.0, 0.01), ([MOUTH_RING], 2.0, 0.02), (EYE_RINGS, 3.0, 0.015)):
+        for ring in rings:
+            mask = np.zeros((size, size), np.uint8)
+            cv2.fillPoly(mask, [np.round(uv[ring]).astype(np.int32)], 1)
+            k = 2 * round(grow * size) + 1
+            weight[cv2.dilate(mask, np.ones((k, k), np.uint8)) > 0] = value
+    return cv2.GaussianBlur(weight, (0, 0), size / 96) * (weight > 0)
+
+
+@cache
+def fade(size: int) -> F32:
+    """How much of the drawn face is used at each texel, float32 (size, size): 1 inside, 0 at the oval and outside."""
+    uv = layout().uv[OVAL] * size - 0.5
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(mask, [np.round(uv).astype(np.int32)], 255)
+    mask[[0, -1], :] = 0
+    mask[:, [0, -1]] = 0
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5) / size
+    t = np.clip((distance - 0.01) / 0.075, 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def unwrap(pixels: U8, points: F32, size: int) -> tuple[U8, U8]:
+    """The texture of a face: uint8 (size, size, 3) RGB and uint8 (size, size), 255 where the camera sees the skin.
+
+    pixels: any picture (H, W, 3) that holds the face; points: (478, 3) in its pixels. Pictures larger than the
+    texture are reduced by area averaging first, so nothing aliases. Texels outside the picture count as hidden.
+    """
+    height, width = pixels.shape[:2]
+    low = np.floor(points[:MESH, :2].min(0)).astype(int) - 2
+    high = np.ceil(points[:MESH, :2].max(0)).astype(int) + 3
+    x0, y0 = int(np.clip(low[0], 0, width - 1)), int(np.clip(low[1], 0, height - 1))
+    x1, y1 = int(np.clip(high[0], x0 + 1, width)), int(np.clip(high[1], y0 + 1, height))
+    part = pixels[y0:y1, x0:x1]
+    xy = points[:MESH, :2] - np.float32([x0, y0])
+    scale = min(1.0, 1.4 * size / max(high - low))
+    if scale < 1:
+        w, h = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
+        xy = (xy + 0.5) * np.float32([w / part.shape[1], h / part.shape[0]]) - 0.5
+        part = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA)
+    table = _table(size)
+    where = np.einsum("nkc,nk->nc", xy[table.corners], table.weights).astype(np.float32).reshape(size, size, 2)
+    texture = cv2.remap(part, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    cosine = np.append(np.where(_openings(), np.float32(1), facing(points)), np.float32(-1))[table.triangle]
+    seen = np.clip((cosine - FACING_HIDDEN) / (FACING_SEEN - FACING_HIDDEN), 0, 1)
+    outside = (where < -0.5).any(2) | (where > np.float32([part.shape[1] - 0.5, part.shape[0] - 0.5])).any(2)
+    seen[outside] = 0
+    visible = cv2.blur((seen * 255).astype(np.uint8), (3, 3))
+    visible[table.inside == 0] = 0
+    texture[table.inside == 0] = 0
+    return texture, visible
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing:
+    """A mesh as the camera sees it: for each pixel of a box of the frame, the place in the texture.
+
+    x, y: the box's top left pixel in the frame. uv: float32 (h, w, 2), 0-1. cover: float32 (h, w), 1 where the mesh
+    is seen, falling to 0 where it turns away from the camera.
+    """
+
+    x: int
+    y: int
+    uv: F32
+    cover: F32
+
+
+def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) -> Drawing | None:
+    """Rasterise a mesh (>= 468, 3), nearest triangle last, back faces left out; None when it lies outside the frame.
+
+    Meshes larger than ``resolution`` pixels are rasterised at that size and the smooth map is enlarged.
+    """
+    height, width = frame_shape
+    low = np.floor(points[:MESH, :2].min(0)).astype(int) - 1
+    high = np.ceil(points[:MESH, :2].max(0)).astype(int) + 2
+    x0, y0, x1, y1 = max(int(low[0]), 0), max(int(low[1]), 0), min(int(high[0]), width), min(int(high[1]), height)
+    if x1 - x0 < 4 or y1 - y0 < 4:
+        return None
+    scale = min(1.0, resolution / max(x1 - x0, y1 - y0))
+    w, h = max(2, round((x1 - x0) * scale)), max(2, round((y1 - y0) * scale))
+    factor = np.array([w / (x1 - x0), h / (y1 - y0)], np.float32)
+    xy = ((points[:MESH, :2] - np.float32([x0, y0]) + 0.5) * factor - 0.5).astype(np.float32)
+    triangles = layout().triangles
+    cosine = facing(points)
+    front = np.flatnonzero(cosine > 0)
+    depth = points[triangles[front], 2].mean(1)
+    ids = rasterise(xy, triangles, front[np.argsort(-depth)].astype(np.int32), (h, w))
+    uv = _interpolate(xy, ids)
+    cover = np.where(_openings(), 1, np.clip((cosine - 0.05) / (FACING_SEEN - 0.05), 0, 1))
+    seen = np.append(cover, 0).astype(np.float32)[ids]
+    if scale < 1:
+        full = (x1 - x0, y1 - y0)
+        uv = cv2.resize(uv, full, interpolation=cv2.INTER_LINEAR)
+        seen = cv2.resize(seen, full, interpolation=cv2.INTER_LINEAR)
+    return Drawing(x0, y0, uv, seen)
+
+
+def _interpolate(xy: F32, ids: I32) -> F32:
+    """Texture coordinates at each pixel: one affine map per triangle, looked up. Zero where there is no triangle."""
+    lay = layout()
+    corners = xy[lay.triangles].astype(np.float64)
+    system = np.concatenate([corners, np.ones((*corners.shape[:2], 1))], 2)
+    flat = np.abs(np.linalg.det(system)) < 1e-6
+    system[flat] = np.eye(3)
+    affine = np.linalg.solve(system, lay.uv[lay.triangles].astype(np.float64)).astype(np.float32)  # (T, 3, 2)
+    affine = np.concatenate([affine, np.zeros((1, 3, 2), np.float32)])
+    maps = affine[ids]
+    y, x = np.mgrid[: ids.shape[0], : ids.shape[1]].astype(np.float32)
+    uv: F32 = maps[..., 0, :] * x[..., None] + maps[..., 1, :] * y[..., None] + maps[..., 2, :]
+    return np.clip(uv, 0, 1)
+
+
+def sample(texture: F32, uv: F32, *, interpolation: int = cv2.INTER_LINEAR) -> F32:
+    """Look a texture (N, N) or (N, N, 3) float32 up at (h, w, 2) texture coordinates."""
+    size = texture.shape[0]
+    where = uv * size - 0.5
+    return cv2.remap(texture, where, None, interpolation, borderMode=cv2.BORDER_REPLICATE)

@@ -1,0 +1,232 @@
+"""Training: one loop, readable from top to bottom, that yields events."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from doublecast.errors import InputError, ModelError
+from doublecast.events import Event, Note, Progress, Saved, Step
+from doublecast.faceset import FaceStore
+from doublecast.model import augment, checkpoint, losses
+from doublecast.model.augment import AugmentConfig
+from doublecast.model.material import Material, gather, spread
+from doublecast.model.networks import Network, NetworkConfig, pack
+from doublecast.model.preview import Sitter, sheet, sitters
+from doublecast.model.space import importance
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+SIZES = (96, 128, 192, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Options of a training run.
+
+    size: side of the texture in texels. minutes: training time over all runs. steps: number of steps instead of
+    minutes. batch: faces per side and step. seed: of weights and sampler. device: where to train.
+    """
+
+    size: int = 96
+    minutes: float = 10.0
+    steps: int | None = None
+    batch: int = 16
+    seed: int = 0
+    device: Device = "auto"
+    rate: float = 1e-3
+    save_seconds: float = 60.0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        if self.size not in SIZES:
+            raise InputError(f"size {self.size} is not offered; choose one of {', '.join(map(str, SIZES))}")
+        if self.minutes <= 0:
+            raise InputError(f"minutes must be more than 0, got {self.minutes:g}")
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"steps must be at least 1, got {self.steps}")
+        if self.device not in get_args(Device):
+            raise InputError(f"device {self.device!r} is unknown; choose one of {', '.join(get_args(Device))}")
+
+    def done(self, step: int, seconds: float) -> float:
+        """Share of the budget that is spent, 0-1."""
+        share = step / self.steps if self.steps is not None else seconds / (60 * self.minutes)
+        return min(1.0, share)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device to run on; ``auto`` takes CUDA, then MPS, then the CPU. Raises InputError when it is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, ready in there.items() if ready)
+    if not there.get(name, False):
+        raise InputError(f"device {name!r} is not available here; choose one of {', '.join(d for d, ok in there.items() if ok)}")
+    return torch.device(name)
+
+
+def low_precision(device: torch.device) -> bool:
+    """Whether bfloat16 is faster on this device: CUDA from Ampere on, CPUs with bfloat16 instructions."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+class Trainer:
+    """Everything a run changes: network, averaged network, optimizer, sampler, counters."""
+
+    def __init__(self, config: TrainConfig, sides: Sequence[Material], device: torch.device) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.sides, self.device = config, sides, device
+        self.network = Network(NetworkConfig(size=config.size)).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), config.rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=device.type != "mps"
+        )
+        self.rng = torch.Generator().manual_seed(config.seed)
+        self.weight = torch.from_numpy(importance(config.size))[None, None].to(device)
+        self.bfloat = low_precision(device)
+        self.step, self.faces, self.seconds = 0, 0, 0.0
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Input (2B, 4, S, S), truth (2B, 3, S, S) and loss weight (2B, 1, S, S), the actor's half first."""
+        pictures, visible = [], []
+        for side in self.sides:
+            rows = torch.multinomial(side.chance, self.config.batch, replacement=True, generator=self.rng)
+            pictures.append(side.textures[rows])
+            visible.append(side.visible[rows])
+        x = torch.cat(pictures).to(self.device).float() / 255
+        v = torch.cat(visible).to(self.device).float() / 255
+        x, v = augment.flip(x, v, self.config.augment, self.rng)
+        x = augment.light(x, v, self.config.augment, self.rng)
+        seen = augment.warp(pack(x, v), self.config.augment, self.rng)
+        return seen.contiguous(memory_format=torch.channels_last), x, v * self.weight
+
+    def advance(self) -> dict[str, float]:
+        """One step of the optimizer; returns the losses."""
+        share = self.config.done(self.step, self.seconds)
+        rate = self.config.rate * min(1.0, (self.step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * share)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        seen, truth, weight = self.batch()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat):
+            outputs = self.network(seen, [self.config.batch] * len(self.sides))
+        output = torch.cat(outputs).float()
+        parts = losses.reconstruction(output, truth, weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.total(parts).backward()
+        self.optimizer.step()
+        self.step += 1
+        self.faces += len(truth)
+        self._follow()
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the averaged weights after the raw ones (exponential moving average, shorter at the start)."""
+        decay = min(0.995, (1 + self.step) / (10 + self.step))
+        mine = self.network.state_dict()
+        torch._foreach_lerp_(list(self.average.values()), [mine[k] for k in self.average], 1 - decay)
+
+    def averaged(self) -> Network:
+        """A copy of the network with the averaged weights, for looking at."""
+        network = Network(self.network.config).to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.load_state_dict(self.average)
+        return network.eval()  # type: ignore[no-any-return]
+
+    def save(self, folder: Path, parts: dict[str, float]) -> Path:
+        """Write a checkpoint."""
+        training = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        names = [name for name, _ in self.network.named_parameters()]
+        for name, number in zip(names, self.optimizer.state_dict()["state"], strict=False):
+            for key, value in self.optimizer.state_dict()["state"][number].items():
+                training[f"optimizer.{key}.{name}"] = value
+        training["sampler"] = self.rng.get_state()
+        state = checkpoint.State(
+            network=self.network.config, step=self.step, faces=self.faces, seconds=self.seconds, losses=parts, run=asdict(self.config)
+        )
+        return checkpoint.save(folder, state, self.average, training)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises ModelError when it is of another network."""
+        state = checkpoint.read_state(path)
+        if state.network != self.network.config:
+            raise ModelError(f"{path}: this model was trained with {state.network}, asked for is {self.network.config}. Use another work folder.")
+        training = checkpoint.read_tensors(path, "state")
+        self.average = {k: v.to(self.device) for k, v in checkpoint.read_tensors(path, "weights").items()}
+        self.network.load_state_dict({k.removeprefix("network."): v for k, v in training.items() if k.startswith("network.")})
+        packed = self.optimizer.state_dict()
+        names = [name for name, _ in self.network.named_parameters()]
+        packed["state"] = {
+            number: {key: training[f"optimizer.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+            for number, name in enumerate(names)
+            if f"optimizer.step.{name}" in training
+        }
+        self.optimizer.load_state_dict(packed)
+        self.rng.set_state(training["sampler"])
+        self.step, self.faces, self.seconds = state.step, state.faces, state.seconds
+
+
+def train(actor: FaceStore, target: FaceStore, folder: Path, config: TrainConfig) -> Iterator[Event]:
+    """Train on the kept faces of both sides until the budget is spent, going on from the newest checkpoint in ``folder``.
+
+    Yields Progress and Step about once a second and Saved after each checkpoint. Closing the generator, or Ctrl-C,
+    writes a checkpoint first. Raises NoFaceError, InputError, ModelError.
+    """
+    device = choose_device(config.device)
+    yield Progress("train", 0, None, "minutes", "unwrapping faces")
+    sides = [gather(actor, config.size, "actor"), gather(target, config.size, "target")]
+    people = [sitters(store, spread(len(side), 6), side.ids) for store, side in zip((actor, target), sides, strict=True)]
+    trainer = Trainer(config, sides, device)
+    before = checkpoint.latest(folder)
+    if before is not None:
+        trainer.restore(before)
+        yield Note("train", f"going on from step {trainer.step} after {trainer.seconds / 60:.1f} minutes of training")
+    yield from _loop(trainer, folder, people)
+
+
+def _loop(trainer: Trainer, folder: Path, people: list[list[Sitter]]) -> Iterator[Event]:
+    config = trainer.config
+    saved = -1 if config.done(trainer.step, trainer.seconds) < 1 else trainer.step
+    parts: dict[str, float] = {}
+    told = last_save = last = time.perf_counter()
+    told_faces = trainer.faces
+    try:
+        while config.done(trainer.step, trainer.seconds) < 1:
+            parts = trainer.advance()
+            now = time.perf_counter()
+            trainer.seconds += now - last
+            last = now
+            if not np.isfinite(parts["l1"]):
+                raise ModelError("training diverged (the loss is not a number). Start again; if it happens again, report it.")
+            if now - told >= 1:
+                rate = (trainer.faces - told_faces) / (now - told)
+                yield Step(trainer.step, trainer.faces, trainer.seconds, rate, parts)
+                yield _progress(trainer)
+                told, told_faces = now, trainer.faces
+            if now - last_save >= config.save_seconds and config.done(trainer.step, trainer.seconds) < 1:
+                yield _saved(trainer, folder, parts, people)
+                saved, last_save = trainer.step, time.perf_counter()
+            last = last if now - last_save < 0 else max(last, last_save)
+    finally:
+        if saved != trainer.step and trainer.step > 0:
+            trainer.save(folder, parts)
+    yield _progress(trainer)
+    path = checkpoint.latest(folder)
+    if path is not None:
+        yield Saved(trainer.step, path, sheet(trainer.averaged(), people, trainer.device))
+
+
+def _progress(trainer: Trainer) -> Progress:
+    config = trainer.config
+    if config.steps is not None:
+        return Progress("train", min(trainer.step, config.steps), config.steps, "steps")
+    return Progress("train", min(trainer.seconds / 60, config.minutes), config.minutes, "minutes")
+
+
+def _saved(trainer: Trainer, folder: Path, parts: dict[str, float], people: list[list[Sitter]]) -> Saved:
+    return Saved(trainer.step, trainer.save(folder, parts), sheet(trainer.averaged(), people, trainer.device))
