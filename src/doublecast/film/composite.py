@@ -19,7 +19,7 @@ def _skin(size: int) -> F32:
 
 
 def _blur(x: F32, sigma: float) -> F32:
-    return cv2.GaussianBlur(x, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.GaussianBlur(x, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
 def colour_difference(decoded: F32, seen: U8, visible: U8) -> F32:
@@ -30,11 +30,11 @@ def colour_difference(decoded: F32, seen: U8, visible: U8) -> F32:
     """
     size = decoded.shape[0]
     difference = seen.astype(np.float32) / 255 - decoded
-    weight = _skin(size) * (visible.astype(np.float32) / 255) + 1e-4 * (inside(size) > 0)
+    weight = (_skin(size) * (visible / 255) + 1e-4 * (inside(size) > 0)).astype(np.float32)
     levels = []
     for reach in (WIDE, NARROW):
         mass = _blur(weight, reach * size)[..., None] + 1e-6
-        levels.append(_blur(difference * weight[..., None], reach * size) / mass)
+        levels.append(_blur((difference * weight[..., None]).astype(np.float32), reach * size) / mass)
     edge = (1 - fade(size))[..., None]
     matched: F32 = np.clip(levels[0] * (1 - edge) + levels[1] * edge, -0.5, 0.5)
     return matched
@@ -43,12 +43,6 @@ def colour_difference(decoded: F32, seen: U8, visible: U8) -> F32:
 def sharpen(texture: F32, amount: float) -> F32:
     """Unsharp mask of a texture float32 (S, S, 3) with a radius of one texel."""
     return np.clip(texture + amount * (texture - cv2.GaussianBlur(texture, (0, 0), 1.0)), 0, 1).astype(np.float32)
-
-
-def detail(pixels: U8) -> float:
-    """Mean size of the finest detail of a picture, in 0-1: absolute difference from its own 3x3 blur."""
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    return float(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0)).mean())
 
 
 def blend(frame: U8, drawing: Drawing, texture: F32, opacity: F32) -> Patch | None:

@@ -76,7 +76,9 @@ def warp(x: Tensor, config: AugmentConfig, rng: torch.Generator) -> Tensor:
     ys = torch.linspace(-1, 1, height, device=x.device)
     xs = torch.linspace(-1, 1, width, device=x.device)
     grid = torch.stack(torch.meshgrid(ys, xs, indexing="ij")[::-1], -1)
-    shift = F.interpolate(config.warp * _normal((n, 2, 5, 5), x, rng), (height, width), mode="bicubic", align_corners=True)
+    shift = F.interpolate(
+        config.warp * _normal((n, 2, 5, 5), x, rng), (height, width), mode="bicubic", align_corners=True
+    )
     warped = F.grid_sample(x, grid + shift.permute(0, 2, 3, 1), align_corners=True, padding_mode="border")
     soft = F.interpolate(F.avg_pool2d(warped, 2), (height, width), mode="bilinear", align_corners=False)
     return torch.where(_chance(n, config.blur, x, rng), soft, warped)

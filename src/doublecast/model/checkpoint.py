@@ -96,7 +96,9 @@ def read_state(checkpoint: Path) -> State:
         network["identities"] = tuple(network["identities"])
         return State(network=NetworkConfig(**network), **raw)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{checkpoint}: the checkpoint is damaged ({error}). Delete this folder to use an older one.") from error
+        raise ModelError(
+            f"{checkpoint}: the checkpoint is damaged ({error}). Delete this folder to use an older one."
+        ) from error
 
 
 def read_tensors(checkpoint: Path, name: str) -> dict[str, Tensor]:
@@ -104,7 +106,9 @@ def read_tensors(checkpoint: Path, name: str) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(checkpoint / f"{name}.safetensors")
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{checkpoint}: {name}.safetensors cannot be read ({error}). Delete this folder to use an older one.") from error
+        raise ModelError(
+            f"{checkpoint}: {name}.safetensors cannot be read ({error}). Delete this folder to use an older one."
+        ) from error
     return tensors
 
 

@@ -7,9 +7,7 @@ from torch.nn import functional as F  # noqa: N812
 
 def structural(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
     """Structural similarity per texel, (N, C, H - w + 1, W - w + 1), at most 1 (Wang et al. 2004, box window)."""
-    mean_x, mean_y, xx, yy, xy = (
-        F.avg_pool2d(t, window, 1) for t in (x, y, x * x, y * y, x * y)
-    )
+    mean_x, mean_y, xx, yy, xy = (F.avg_pool2d(t, window, 1) for t in (x, y, x * x, y * y, x * y))
     var_x, var_y, cov = xx - mean_x * mean_x, yy - mean_y * mean_y, xy - mean_x * mean_y
     a = (2 * mean_x * mean_y + 1e-4) * (2 * cov + 9e-4)
     return a / ((mean_x * mean_x + mean_y * mean_y + 1e-4) * (var_x + var_y + 9e-4))

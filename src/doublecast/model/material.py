@@ -18,7 +18,7 @@ FEWEST = 10  #: faces a side needs
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """One side. textures: uint8 (N, 3, S, S); visible: uint8 (N, 1, S, S); chance: float32 (N,), sums to 1; ids: (N,)."""
+    """One side. textures: uint8 (N, 3, S, S); visible: uint8 (N, 1, S, S); chance: float32 (N,), sums to 1."""
 
     textures: Tensor
     visible: Tensor
@@ -45,7 +45,8 @@ def rarity(table: FaceTable) -> F64:
     ).astype(np.int64)
     _, which, counts = np.unique(bins, axis=0, return_inverse=True, return_counts=True)
     weight: F64 = 1 / np.sqrt(counts[which.ravel()])
-    return weight / weight.sum()
+    weight /= weight.sum()
+    return weight
 
 
 def spread(count: int, limit: int) -> I64:
@@ -60,7 +61,8 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
     if len(table.id) < FEWEST:
         raise NoFaceError(
             f"the {side}'s faceset has {len(table.id)} usable faces, at least {FEWEST} are needed. "
-            "Add footage that shows the face larger, sharper or longer, or bring faces back with `doublecast faces restore`."
+            "Add footage that shows the face larger, sharper or longer, "
+            "or bring faces back with `doublecast faces restore`."
         )
     table = table.where(spread(len(table.id), MEMORY // (size * size * 4)))
     textures = np.empty((len(table.id), size, size, 3), np.uint8)

@@ -6,6 +6,7 @@ Tensors are NCHW float, RGB in 0-1; sizes are multiples of 32.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -68,7 +69,7 @@ class Up(nn.Module):
 
 def _grids(size: int) -> int:
     """How many halvings lie between the stem's grid (size / 4) and the smallest grid (6 to 8)."""
-    return max(1, round((size / 4 / 6)).bit_length() - 1)
+    return max(1, round(size / 4 / 6).bit_length() - 1)
 
 
 class Encoder(nn.Module):
@@ -101,7 +102,7 @@ class Decoder(nn.Module):
         self.grid, self.channels = config.size // 4 // 2**halvings, widths[0]
         self.code = nn.Linear(config.latent, self.channels * self.grid**2)
         layers: list[nn.Module] = [Residual(widths[0])]
-        for wide, narrow in zip(widths, widths[1:], strict=False):
+        for wide, narrow in pairwise(widths):
             layers += [Up(wide, narrow), Residual(narrow)]
         self.body = nn.Sequential(*layers, Up(widths[-1], 3, factor=4))
 
@@ -131,7 +132,7 @@ class Network(nn.Module):
 
 
 def pack(textures: Tensor, visible: Tensor) -> Tensor:
-    """What the encoder sees: textures uint8 (N, 3, S, S) or float 0-1, hidden texels grey; visibility as 4th channel."""
+    """What the encoder sees: textures uint8 (N, 3, S, S) or float 0-1, hidden texels grey; visibility as 4th."""
     x = textures.float() / 255 if textures.dtype == torch.uint8 else textures
     v = visible.float() / 255 if visible.dtype == torch.uint8 else visible
     return torch.cat([x * v + 0.5 * (1 - v), v], 1)

@@ -32,7 +32,7 @@ def sitters(store: FaceStore, rows: I64, ids: I64) -> list[Sitter]:
             raise ValueError(f"face {face.id} was loaded without its crop")
         points = face.crop.alignment.apply(face.face.points)
         scale = SIDE / face.crop.alignment.size
-        small = cv2.resize(face.crop.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        small = np.asarray(cv2.resize(face.crop.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
         made.append(Sitter(small, (points * scale).astype(np.float32), face.crop.pixels, points))
     return made
 

@@ -9,20 +9,46 @@ and the mouth opened. Texture coordinates are (u, v) in 0-1, u right, v down.
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from doublecast.faces.geometry import OVAL
 from doublecast.types import F32, I32, MESH, U8, Bool
 
-FACING_HIDDEN, FACING_SEEN = 0.12, 0.42  #: cosine to the camera below which a triangle is hidden, above which it is seen
+FACING_HIDDEN, FACING_SEEN = (
+    0.12,
+    0.42,
+)  #: cosine to the camera below which a triangle is hidden, above which it is seen
 EYE_RINGS = (
     [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
     [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249],
 )  #: lid contours of the image-left and image-right eye
 MOUTH_RING = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]  #: outer lips
-MOUTH_INSIDE = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]  #: inner lips
+MOUTH_INSIDE = [
+    78,
+    191,
+    80,
+    81,
+    82,
+    13,
+    312,
+    311,
+    310,
+    415,
+    308,
+    324,
+    318,
+    402,
+    317,
+    14,
+    87,
+    178,
+    88,
+    95,
+]  #: inner lips
 BROW_RINGS = (
     [70, 63, 105, 66, 107, 55, 65, 52, 53, 46],
     [300, 293, 334, 296, 336, 285, 295, 282, 283, 276],
@@ -58,7 +84,7 @@ class _Table:
 def _table(size: int) -> _Table:
     lay = layout()
     points = lay.uv * size - 0.5
-    triangle = rasterise(points, lay.triangles, np.arange(len(lay.triangles)), (size, size))
+    triangle = rasterise(points, lay.triangles, np.arange(len(lay.triangles), dtype=np.int32), (size, size))
     ids = np.maximum(triangle.ravel(), 0)
     corners = lay.triangles[ids]
     a, b, c = (points[corners[:, k]] for k in range(3))
@@ -86,7 +112,7 @@ def rasterise(points: F32, triangles: I32, order: I32, shape: tuple[int, int]) -
 
 @cache
 def _openings() -> Bool:
-    """Which triangles span an eye or the mouth, bool (T,): they collapse when it closes, so their normal says nothing."""
+    """Which triangles span an eye or the mouth, bool (T,): they collapse when it closes: no normal."""
     rings = [set(ring) for ring in (*EYE_RINGS, MOUTH_INSIDE)]
     return np.array([any(ring.issuperset(t) for ring in rings) for t in layout().triangles.tolist()])
 
@@ -115,7 +141,7 @@ def importance(size: int) -> F32:
             cv2.fillPoly(mask, [np.round(uv[ring]).astype(np.int32)], 1)
             k = 2 * round(grow * size) + 1
             weight[cv2.dilate(mask, np.ones((k, k), np.uint8)) > 0] = value
-    return cv2.GaussianBlur(weight, (0, 0), size / 96) * (weight > 0)
+    return np.asarray(cv2.GaussianBlur(weight, (0, 0), size / 96) * (weight > 0), np.float32)
 
 
 @cache
@@ -143,20 +169,20 @@ def unwrap(pixels: U8, points: F32, size: int) -> tuple[U8, U8]:
     x0, y0 = int(np.clip(low[0], 0, width - 1)), int(np.clip(low[1], 0, height - 1))
     x1, y1 = int(np.clip(high[0], x0 + 1, width)), int(np.clip(high[1], y0 + 1, height))
     part = pixels[y0:y1, x0:x1]
-    xy = points[:MESH, :2] - np.float32([x0, y0])
+    xy = points[:MESH, :2] - np.array([x0, y0], np.float32)
     scale = min(1.0, 1.4 * size / max(high - low))
     if scale < 1:
         w, h = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
-        xy = (xy + 0.5) * np.float32([w / part.shape[1], h / part.shape[0]]) - 0.5
-        part = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA)
+        xy = (xy + 0.5) * np.array([w / part.shape[1], h / part.shape[0]], np.float32) - 0.5
+        part = np.asarray(cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
     table = _table(size)
     where = np.einsum("nkc,nk->nc", xy[table.corners], table.weights).astype(np.float32).reshape(size, size, 2)
-    texture = cv2.remap(part, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    texture = _remap(part, where, cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     cosine = np.append(np.where(_openings(), np.float32(1), facing(points)), np.float32(-1))[table.triangle]
     seen = np.clip((cosine - FACING_HIDDEN) / (FACING_SEEN - FACING_HIDDEN), 0, 1)
-    outside = (where < -0.5).any(2) | (where > np.float32([part.shape[1] - 0.5, part.shape[0] - 0.5])).any(2)
+    outside = (where < -0.5).any(2) | (where > np.array([part.shape[1] - 0.5, part.shape[0] - 0.5], np.float32)).any(2)
     seen[outside] = 0
-    visible = cv2.blur((seen * 255).astype(np.uint8), (3, 3))
+    visible = np.asarray(cv2.blur((seen * 255).astype(np.uint8), (3, 3)), np.uint8)
     visible[table.inside == 0] = 0
     texture[table.inside == 0] = 0
     return texture, visible
@@ -190,7 +216,7 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
     scale = min(1.0, resolution / max(x1 - x0, y1 - y0))
     w, h = max(2, round((x1 - x0) * scale)), max(2, round((y1 - y0) * scale))
     factor = np.array([w / (x1 - x0), h / (y1 - y0)], np.float32)
-    xy = ((points[:MESH, :2] - np.float32([x0, y0]) + 0.5) * factor - 0.5).astype(np.float32)
+    xy = ((points[:MESH, :2] - np.array([x0, y0], np.float32) + 0.5) * factor - 0.5).astype(np.float32)
     triangles = layout().triangles
     cosine = facing(points)
     front = np.flatnonzero(cosine > 0)
@@ -201,8 +227,8 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
     seen = np.append(cover, 0).astype(np.float32)[ids]
     if scale < 1:
         full = (x1 - x0, y1 - y0)
-        uv = cv2.resize(uv, full, interpolation=cv2.INTER_LINEAR)
-        seen = cv2.resize(seen, full, interpolation=cv2.INTER_LINEAR)
+        uv = np.asarray(cv2.resize(uv, full, interpolation=cv2.INTER_LINEAR), np.float32)
+        seen = np.asarray(cv2.resize(seen, full, interpolation=cv2.INTER_LINEAR), np.float32)
     return Drawing(x0, y0, uv, seen)
 
 
@@ -218,11 +244,15 @@ def _interpolate(xy: F32, ids: I32) -> F32:
     maps = affine[ids]
     y, x = np.mgrid[: ids.shape[0], : ids.shape[1]].astype(np.float32)
     uv: F32 = maps[..., 0, :] * x[..., None] + maps[..., 1, :] * y[..., None] + maps[..., 2, :]
-    return np.clip(uv, 0, 1)
+    return np.clip(uv, 0, 1).astype(np.float32, copy=False)
+
+
+def _remap(picture: U8 | F32, where: F32, interpolation: int) -> npt.NDArray[Any]:
+    x, y = np.ascontiguousarray(where[..., 0]), np.ascontiguousarray(where[..., 1])
+    return np.asarray(cv2.remap(picture, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE))
 
 
 def sample(texture: F32, uv: F32, *, interpolation: int = cv2.INTER_LINEAR) -> F32:
     """Look a texture (N, N) or (N, N, 3) float32 up at (h, w, 2) texture coordinates."""
     size = texture.shape[0]
-    where = uv * size - 0.5
-    return cv2.remap(texture, where, None, interpolation, borderMode=cv2.BORDER_REPLICATE)
+    return _remap(texture, (uv * size - 0.5).astype(np.float32, copy=False), interpolation)

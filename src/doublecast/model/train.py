@@ -1,7 +1,7 @@
 """Training: one loop, readable from top to bottom, that yields events."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -64,15 +64,17 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = next(device for device, ready in there.items() if ready)
     if not there.get(name, False):
-        raise InputError(f"device {name!r} is not available here; choose one of {', '.join(d for d, ok in there.items() if ok)}")
+        raise InputError(
+            f"device {name!r} is not available here; choose one of {', '.join(d for d, ok in there.items() if ok)}"
+        )
     return torch.device(name)
 
 
 def low_precision(device: torch.device) -> bool:
     """Whether bfloat16 is faster on this device: CUDA from Ampere on, CPUs with bfloat16 instructions."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
@@ -118,7 +120,7 @@ class Trainer:
         output = torch.cat(outputs).float()
         parts = losses.reconstruction(output, truth, weight)
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total(parts).backward()
+        losses.total(parts).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.step += 1
         self.faces += len(truth)
@@ -141,13 +143,17 @@ class Trainer:
     def save(self, folder: Path, parts: dict[str, float]) -> Path:
         """Write a checkpoint."""
         training = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        names = [name for name, _ in self.network.named_parameters()]
-        for name, number in zip(names, self.optimizer.state_dict()["state"], strict=False):
-            for key, value in self.optimizer.state_dict()["state"][number].items():
+        for name, parameter in self.network.named_parameters():
+            for key, value in self.optimizer.state[parameter].items():
                 training[f"optimizer.{key}.{name}"] = value
         training["sampler"] = self.rng.get_state()
         state = checkpoint.State(
-            network=self.network.config, step=self.step, faces=self.faces, seconds=self.seconds, losses=parts, run=asdict(self.config)
+            network=self.network.config,
+            step=self.step,
+            faces=self.faces,
+            seconds=self.seconds,
+            losses=parts,
+            run=asdict(self.config),
         )
         return checkpoint.save(folder, state, self.average, training)
 
@@ -155,15 +161,25 @@ class Trainer:
         """Go on from a checkpoint. Raises ModelError when it is of another network."""
         state = checkpoint.read_state(path)
         if state.network != self.network.config:
-            raise ModelError(f"{path}: this model was trained with {state.network}, asked for is {self.network.config}. Use another work folder.")
+            raise ModelError(
+                f"{path}: this model has the network {state.network}, asked for is {self.network.config}. "
+                "Use another work folder."
+            )
         training = checkpoint.read_tensors(path, "state")
         self.average = {k: v.to(self.device) for k, v in checkpoint.read_tensors(path, "weights").items()}
-        self.network.load_state_dict({k.removeprefix("network."): v for k, v in training.items() if k.startswith("network.")})
+        self.network.load_state_dict(
+            {k.removeprefix("network."): v for k, v in training.items() if k.startswith("network.")}
+        )
         packed = self.optimizer.state_dict()
-        names = [name for name, _ in self.network.named_parameters()]
-        packed["state"] = {
-            number: {key: training[f"optimizer.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-            for number, name in enumerate(names)
+        packed["state"] = {  # each in the memory layout of its parameter, or every step would copy
+            number: {
+                "step": training[f"optimizer.step.{name}"],
+                **{
+                    key: torch.empty_like(parameter).copy_(training[f"optimizer.{key}.{name}"])
+                    for key in ("exp_avg", "exp_avg_sq")
+                },
+            }
+            for number, (name, parameter) in enumerate(self.network.named_parameters())
             if f"optimizer.step.{name}" in training
         }
         self.optimizer.load_state_dict(packed)
@@ -171,8 +187,8 @@ class Trainer:
         self.step, self.faces, self.seconds = state.step, state.faces, state.seconds
 
 
-def train(actor: FaceStore, target: FaceStore, folder: Path, config: TrainConfig) -> Iterator[Event]:
-    """Train on the kept faces of both sides until the budget is spent, going on from the newest checkpoint in ``folder``.
+def train(actor: FaceStore, target: FaceStore, folder: Path, config: TrainConfig) -> Generator[Event, None, None]:
+    """Train on the kept faces of both sides until the budget is spent, going on from the newest checkpoint.
 
     Yields Progress and Step about once a second and Saved after each checkpoint. Closing the generator, or Ctrl-C,
     writes a checkpoint first. Raises NoFaceError, InputError, ModelError.
@@ -180,7 +196,9 @@ def train(actor: FaceStore, target: FaceStore, folder: Path, config: TrainConfig
     device = choose_device(config.device)
     yield Progress("train", 0, None, "minutes", "unwrapping faces")
     sides = [gather(actor, config.size, "actor"), gather(target, config.size, "target")]
-    people = [sitters(store, spread(len(side), 6), side.ids) for store, side in zip((actor, target), sides, strict=True)]
+    people = [
+        sitters(store, spread(len(side), 6), side.ids) for store, side in zip((actor, target), sides, strict=True)
+    ]
     trainer = Trainer(config, sides, device)
     before = checkpoint.latest(folder)
     if before is not None:
@@ -189,31 +207,31 @@ def train(actor: FaceStore, target: FaceStore, folder: Path, config: TrainConfig
     yield from _loop(trainer, folder, people)
 
 
-def _loop(trainer: Trainer, folder: Path, people: list[list[Sitter]]) -> Iterator[Event]:
+def _loop(trainer: Trainer, folder: Path, people: list[list[Sitter]]) -> Generator[Event, None, None]:
     config = trainer.config
     saved = -1 if config.done(trainer.step, trainer.seconds) < 1 else trainer.step
     parts: dict[str, float] = {}
-    told = last_save = last = time.perf_counter()
+    told = last_save = time.perf_counter()
     told_faces = trainer.faces
     try:
         while config.done(trainer.step, trainer.seconds) < 1:
+            start = time.perf_counter()
             parts = trainer.advance()
             now = time.perf_counter()
-            trainer.seconds += now - last
-            last = now
+            trainer.seconds += now - start
             if not np.isfinite(parts["l1"]):
-                raise ModelError("training diverged (the loss is not a number). Start again; if it happens again, report it.")
+                raise ModelError("training diverged: the loss is not a number. Start again, in another work folder.")
             if now - told >= 1:
                 rate = (trainer.faces - told_faces) / (now - told)
                 yield Step(trainer.step, trainer.faces, trainer.seconds, rate, parts)
                 yield _progress(trainer)
                 told, told_faces = now, trainer.faces
             if now - last_save >= config.save_seconds and config.done(trainer.step, trainer.seconds) < 1:
-                yield _saved(trainer, folder, parts, people)
-                saved, last_save = trainer.step, time.perf_counter()
-            last = last if now - last_save < 0 else max(last, last_save)
+                path, saved = trainer.save(folder, parts), trainer.step
+                yield Saved(trainer.step, path, sheet(trainer.averaged(), people, trainer.device))
+                last_save = time.perf_counter()
     finally:
-        if saved != trainer.step and trainer.step > 0:
+        if saved != trainer.step and np.isfinite(parts.get("l1", np.nan)):
             trainer.save(folder, parts)
     yield _progress(trainer)
     path = checkpoint.latest(folder)
@@ -227,6 +245,3 @@ def _progress(trainer: Trainer) -> Progress:
         return Progress("train", min(trainer.step, config.steps), config.steps, "steps")
     return Progress("train", min(trainer.seconds / 60, config.minutes), config.minutes, "minutes")
 
-
-def _saved(trainer: Trainer, folder: Path, parts: dict[str, float], people: list[list[Sitter]]) -> Saved:
-    return Saved(trainer.step, trainer.save(folder, parts), sheet(trainer.averaged(), people, trainer.device))

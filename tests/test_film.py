@@ -1,0 +1,120 @@
+"""Smoothing, shape and compositing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import people
+import pytest
+
+from doublecast.errors import NoFaceError
+from doublecast.faces.geometry import OVAL
+from doublecast.film import shape
+from doublecast.film.composite import blend, colour_difference
+from doublecast.film.smooth import smooth
+from doublecast.model.space import draw, fade, unwrap
+from doublecast.types import F32, MESH
+
+
+def shake(points: Sequence[F32]) -> float:
+    """Mean second difference over time: what the eye sees as shimmer."""
+    return float(np.abs(np.diff(np.stack(points)[:, :MESH, :2], n=2, axis=0)).mean())
+
+
+def test_a_still_head_stops_shimmering() -> None:
+    rng = np.random.default_rng(0)
+    noisy = [people.head() + rng.normal(0, 0.4, (478, 3)).astype(np.float32) for _ in range(30)]
+    calm = [f.face.points for f in smooth(people.stored(p, k) for k, p in enumerate(noisy))]
+    assert shake(calm) < 0.45 * shake(noisy)
+
+
+def test_a_moving_head_does_not_lag_and_a_blink_survives() -> None:
+    path = [people.head(centre=(60 + 5 * k, 128)) for k in range(20)]
+    smoothed = [f.face.points for f in smooth(people.stored(p, k) for k, p in enumerate(path))]
+    assert np.abs(np.stack(smoothed)[4:-4] - np.stack(path)[4:-4]).max() < 0.3
+    blink = [people.head() for _ in range(15)]
+    blink[7][159, 1] += 8
+    smoothed = [f.face.points for f in smooth(people.stored(p, k) for k, p in enumerate(blink))]
+    assert smoothed[7][159, 1] - smoothed[0][159, 1] > 7
+
+
+def test_order_is_kept_and_tracks_do_not_mix() -> None:
+    faces = [people.stored(people.head(centre=(80 + 90 * t, 128)), k, track=t) for k in range(12) for t in (0, 1)]
+    done = list(smooth(iter(faces)))
+    assert [(f.index, f.face.track) for f in done] == [(f.index, f.face.track) for f in faces]
+    assert np.abs(done[6].face.points - faces[6].face.points).max() < 0.01
+
+
+def test_a_lone_face_and_no_face_pass() -> None:
+    assert list(smooth(iter([]))) == []
+    lone = people.stored(people.head(), 5)
+    assert [f.index for f in smooth(iter([lone]))] == [5]
+
+
+def people_of(wide: float) -> list[F32]:
+    return [people.head(yaw, wide=wide) for yaw in (-10, -5, 0, 5, 10)]
+
+
+def test_the_same_shape_leaves_the_mesh_where_it_is() -> None:
+    one = shape.learn(people.face(p) for p in people_of(1))
+    points = people.head(8, 4)
+    moved = shape.reshape(people.face(points), one, one)
+    assert np.abs(moved - points[:MESH]).max() < 0.6
+
+
+def test_another_shape_moves_the_inside_and_keeps_the_oval() -> None:
+    one, other = (shape.learn(people.face(p) for p in people_of(wide)) for wide in (1.0, 0.9))
+    points = people.head()
+    moved = shape.reshape(people.face(points), one, other)
+    assert np.abs(moved[OVAL] - points[OVAL]).max() < 1e-3
+    mouth, before = np.ptp(moved[[61, 291], 0]), np.ptp(points[[61, 291], 0])
+    assert mouth < 0.97 * before
+
+
+def test_open_mouths_stay_open_and_closed_eyes_close() -> None:
+    one, other = (shape.learn(people.face(p) for p in people_of(wide)) for wide in (1.0, 0.92))
+    points = people.head(mouth=0.12)
+    for upper, lower, _ in shape.LIDS:
+        points[upper] = points[lower]
+    moved = shape.reshape(people.face(points, mouth=0.4, eyes=0.0), one, other)
+    gap = points[14, 1] - points[13, 1]
+    assert moved[14, 1] - moved[13, 1] > 0.85 * gap
+    for upper, lower, _ in shape.LIDS:
+        assert np.abs(moved[lower, 1] - moved[upper, 1]).max() < 1.5
+
+
+def test_no_faces_have_no_shape() -> None:
+    with pytest.raises(NoFaceError):
+        shape.learn([])
+
+
+def test_the_colour_match_brings_the_light_of_the_shot() -> None:
+    size, points = 96, people.head()
+    truth, decoded = people.skin(1, size), np.clip(people.skin(1, size) * 0.6 + 0.05, 0, 1).astype(np.float32)
+    seen, visible = unwrap(people.picture(points, truth), points, size)
+    lit = decoded + colour_difference(decoded, seen, visible)
+    inner = fade(size) > 0.9
+    assert np.abs(lit - truth)[inner].mean() < 0.35 * np.abs(decoded - truth)[inner].mean()
+
+
+def test_a_blend_changes_only_masked_pixels_and_nothing_at_the_rim() -> None:
+    frame = people.picture(people.head(), people.skin(1))
+    drawing = draw(people.head(), frame.shape[:2])
+    assert drawing is not None
+    patch = blend(frame, drawing, people.skin(2), fade(128))
+    assert patch is not None
+    h, w = patch.mask.shape
+    under = frame[patch.y : patch.y + h, patch.x : patch.x + w].astype(int)
+    change = np.abs(patch.pixels.astype(int) - under).max(2)
+    assert change[patch.mask].mean() > 5
+    edge = patch.mask & ~people_erode(patch.mask)
+    assert np.median(change[edge]) < 6
+    nothing = blend(frame, drawing, people.skin(2), np.zeros((128, 128), np.float32))
+    assert nothing is None
+
+
+def people_erode(mask: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+    inner = mask.copy()
+    for axis in (0, 1):
+        for step in (1, -1):
+            inner &= np.roll(mask, step, axis)
+    return inner
