@@ -51,8 +51,8 @@ def murmur(seconds: float, *, rate: int = 48000, seed: int = 0) -> npt.NDArray[n
 def render(part: Part, performers: Path, folder: Path, frames: int, size: str) -> Path:
     """Render a take with the shared renderer at the best quality that it writes (1.1 Mbit/s at most)."""
     out = folder / part.name
-    arguments = ["clip", "--id", part.person, "--perf", part.performance, "--scene", part.scene]
-    command = [sys.executable, performers, *arguments, "--frames", frames, "--size", size, "--ss", "2", "--crf", "10", "--out", out]
+    arguments = ["clip", "--id", part.person, "--perf", part.performance, "--scene", part.scene, "--frames", frames]
+    command = [sys.executable, performers, *arguments, "--size", size, "--ss", "2", "--crf", "10", "--out", out]
     subprocess.run([str(a) for a in command], check=True)
     return out.with_suffix(".mp4")
 
@@ -70,7 +70,8 @@ def encode(part: Part, picture: Path, folder: Path, seconds: float, crf: int, to
         command += ["-i", str(track), "-c:a", "aac", "-b:a", "48k"]
     # The renderer writes untagged BT.601 (ffmpeg's default for RGB); turn the pixels into BT.709 and say so.
     command += ["-vf", "scale=in_color_matrix=bt601:in_range=tv:out_color_matrix=bt709:out_range=tv"]
-    command += ["-c:v", "libx264", "-preset", "veryslow", "-crf", str(crf), "-pix_fmt", "yuv420p", "-x264-params", BT709]
+    command += ["-c:v", "libx264", "-preset", "veryslow", "-crf", str(crf), "-pix_fmt", "yuv420p"]
+    command += ["-x264-params", BT709]
     command += ["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv"]
     command += ["-movflags", "+faststart", "-map_metadata", "-1", "-fflags", "+bitexact"]
     command += ["-metadata", "comment=Synthetic performer, rendered: this person does not exist"]

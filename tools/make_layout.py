@@ -58,7 +58,7 @@ def main() -> None:
     head = canonical()[triangles]
     edge, other = head[:, 1] - head[:, 0], head[:, 2] - head[:, 0]
     flat = edge[:, 0] * other[:, 1] - edge[:, 1] * other[:, 0]
-    print(len(triangles), "triangles,", int((flat < 0).sum()), "folded in the frontal view,", int(sliver.sum()), "slivers dropped")
+    print(len(triangles), "triangles,", int((flat < 0).sum()), "folded,", int(sliver.sum()), "slivers dropped")
     target = Path(__file__).parents[1] / "src/doublecast/assets/layout.npz"
     np.savez_compressed(target, uv=uv.astype(np.float32), triangles=triangles.astype(np.int32))
 

@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias
 from doublecast.types import U8
 
 
-
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a stage is: ``done`` of ``total`` (None when unknown), counted in ``unit``."""

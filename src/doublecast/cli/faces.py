@@ -1,0 +1,194 @@
+"""`doublecast faces`: look at, set aside, bring back and exchange the faces of a production."""
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from doublecast.cli.common import Json, show
+
+if TYPE_CHECKING:
+    from doublecast.faceset import FaceStore
+    from doublecast.production import Production
+
+faces = typer.Typer(no_args_is_help=True, help="Look at, set aside, bring back and exchange a production's faces.")
+
+
+class SideName(StrEnum):
+    """The sides of a production."""
+
+    actor, target = "actor", "target"
+
+
+Job = Annotated[Path, typer.Argument(metavar="PRODUCTION", help="The job's folder, such as film.production.")]
+Side = Annotated[SideName, typer.Option(help="Whose faces.")]
+Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers of faces, as on the contact sheet.")]
+
+
+def _open(production: Path, side: SideName, *, write: bool = False) -> "tuple[Production, FaceStore]":
+    from doublecast.errors import ProductionError
+    from doublecast.faceset import FaceStore
+    from doublecast.production import Production
+
+    job = Production(production, create=False, lock=write)
+    name = side.value
+    if not (job.side(name) / "takes.json").exists():
+        job.close()
+        command = f"doublecast extract TAKE... --to {production} --side {name}"
+        raise ProductionError(f"{production} has no faces of the {name} yet; run: {command}")
+    return job, FaceStore(job.side(name))
+
+
+def _summary(store: "FaceStore") -> dict[str, Any]:
+    table = store.table()
+    people = Counter(table.person.tolist())
+    mine = table.where(table.person == 0)
+    return {
+        "takes": [
+            {"name": t.name, "files": t.files, "frames": t.frames_done, "finished": t.finished, "problems": t.problems}
+            for t in store.takes()
+        ],
+        "faces": len(table),
+        "kept": int(mine.kept.sum()),
+        "people": {str(person): count for person, count in sorted(people.items())},
+        "set_aside": dict(Counter(reason for reason in table.reason.tolist() if reason)),
+    }
+
+
+@faces.command("list")
+def list_(production: Job, json: Json = False) -> None:
+    """Takes, faces, people, and how many faces are set aside for which reason."""
+    from doublecast.errors import ProductionError
+
+    result: dict[str, Any] = {}
+    lines = []
+    for side in SideName:
+        try:
+            job, store = _open(production, side)
+        except ProductionError:
+            if side is SideName.target and not result:
+                raise
+            continue
+        job.close()
+        found = _summary(store)
+        result[side.value] = found
+        reasons = ", ".join(f"{count} {reason}" for reason, count in found["set_aside"].items()) or "none"
+        lines.append(f"{side.value}: {found['faces']} faces, {found['kept']} kept of the main person")
+        for take in found["takes"]:
+            lines.append(f"  take {take['name']}: {take['frames']} frames{'' if take['finished'] else ' (unfinished)'}")
+        lines.append("  people: " + ", ".join(_person(p, n) for p, n in found["people"].items()))
+        lines.append(f"  set aside: {reasons}")
+        for version in store.versions()[-5:]:
+            lines.append(f"  step {version.number}: {version.text} ({version.kept} kept)")
+    show(result, lines, as_json=json)
+
+
+def _person(number: str, count: int) -> str:
+    return f"{'nobody known' if number == '-1' else f'person {number}'} {count}"
+
+
+@faces.command()
+def drop(production: Job, ids: Ids, side: Side, json: Json = False) -> None:
+    """Set faces aside: they will not be trained on. Nothing is deleted; restore or undo brings them back."""
+    _change(production, side, json, "set aside", lambda store: store.set_aside(ids))
+
+
+@faces.command()
+def restore(production: Job, ids: Ids, side: Side, json: Json = False) -> None:
+    """Bring back faces that were set aside, by you or by curation."""
+    _change(production, side, json, "brought back", lambda store: store.bring_back(ids))
+
+
+@faces.command()
+def undo(production: Job, side: Side, json: Json = False) -> None:
+    """Undo the newest curation step; again: the one before it."""
+    _change(production, side, json, "undone", lambda store: store.undo())
+
+
+def _change(production: Path, side: SideName, json: bool, what: str, change: Any) -> None:
+    from doublecast.errors import InputError
+
+    job, store = _open(production, side, write=True)
+    with job:
+        try:
+            version = change(store)
+        except KeyError as error:
+            raise InputError(f"{production}, {side.value}: {error.args[0]}; see: doublecast faces sheet") from error
+        table = store.table()
+        kept = int(((table.person == 0) & table.kept).sum())
+    show({"version": version, "kept": kept}, [f"{what}; {kept} faces of the main person are kept"], as_json=json)
+
+
+@faces.command()
+def sheet(
+    production: Job,
+    side: Side,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Picture. [default: in the production]")] = None,
+    show_reason: Annotated[str | None, typer.Option("--set-aside", metavar="REASON", help="Set aside for this.")] = None,
+    person: Annotated[int, typer.Option(help="Number of the person; -1 for nobody known.")] = 0,
+    count: Annotated[int, typer.Option(min=1, max=2000, help="Faces shown at most, evenly spread.")] = 100,
+    json: Json = False,
+) -> None:
+    """Draw faces with their numbers, poses and reasons into one picture: kept ones, or those set aside for a REASON."""
+    from doublecast.errors import InputError
+    from doublecast.faceset.sheet import contact_sheet, save_sheet
+
+    job, store = _open(production, side)
+    table = store.table()
+    rows = (table.person == person) & (table.reason == (show_reason or ""))
+    if not rows.any():
+        known = ", ".join(sorted({str(reason) for reason in table.reason if reason})) or "none"
+        raise InputError(f"no such faces of person {person} in {production}; reasons there are: {known}")
+    ids = _spread(table.id[rows].tolist(), count)
+    found = store.load(ids)
+    captions = [f"{f.id}\n{f.index} y{f.face.pose.yaw:+.0f} p{f.face.pose.pitch:+.0f}" for f in found]
+    title = f"{side.value}, {show_reason or 'kept'}: {len(ids)} of {int(rows.sum())}"
+    path = save_sheet(output or job.folder / f"{side.value}-sheet.png", contact_sheet(found, captions, title=title))
+    show({"sheet": path, "ids": ids}, [f"sheet: {path}"], as_json=json)
+
+
+def _spread(ids: list[int], count: int) -> list[int]:
+    """At most ``count`` of the ids, evenly spread."""
+    return ids if len(ids) <= count else [ids[n * len(ids) // count] for n in range(count)]
+
+
+@faces.command("export")
+def export_(
+    production: Job,
+    folder: Annotated[Path, typer.Argument(help="New or empty folder.")],
+    side: Side,
+    jpeg: Annotated[bool, typer.Option("--jpeg", help="JPEG instead of lossless PNG.")] = False,
+    json: Json = False,
+) -> None:
+    """Write the kept faces as pictures into a folder: look, delete what you dislike, add your own, and import it."""
+    from doublecast.cli.common import errors
+    from doublecast.cli.progress import Display
+    from doublecast.faceset.exchange import export_faces
+
+    _, store = _open(production, side)
+    with Display(errors()) as display:
+        count = export_faces(store, folder, suffix="jpg" if jpeg else "png", on_event=display)
+    show({"faces": count, "folder": folder}, [f"{count} faces in {folder}"], as_json=json)
+
+
+@faces.command("import")
+def import_(
+    production: Job,
+    folder: Annotated[Path, typer.Argument(help="An exported folder, or any folder of pictures of the person.")],
+    side: Side,
+    json: Json = False,
+) -> None:
+    """Take over a folder: faces whose picture was deleted are set aside, further pictures are added."""
+    from doublecast.cli.common import errors
+    from doublecast.cli.progress import Display
+    from doublecast.faceset.exchange import import_faces
+
+    job, store = _open(production, side, write=True)
+    with job, Display(errors()) as display:
+        done = import_faces(store, folder, on_event=display)
+    result = {"set_aside": done.set_aside, "added": done.added, "without_face": done.without_face}
+    lines = [f"{done.set_aside} set aside, {done.added} added"]
+    lines += [f"no face in {name}" for name in done.without_face]
+    show(result, lines, as_json=json)

@@ -1,0 +1,174 @@
+"""Actor's takes + checkpoint -> labelled films: decode, swap, write; a killed render goes on where it was."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from doublecast.disk import disk_errors, fingerprint, key_of
+from doublecast.errors import InputError, ProductionError
+from doublecast.events import Listener, Note, Progress, ignore
+from doublecast.faceset import FaceStore, StoredFace
+from doublecast.film.smooth import smooth
+from doublecast.film.swap import Swapper
+from doublecast.model.checkpoint import latest
+from doublecast.pipeline.flow import Flow
+from doublecast.pipeline.train import model_folder
+from doublecast.production import FilmRecord, Production, TakeInput, opened
+from doublecast.trust import FilmWriter, Label, Statement, check_output
+from doublecast.types import Face, Frame, Patch
+from doublecast.video import Reader, Take, probe
+
+CONVERTER = 1  #: raise it when films would come out differently from the same inputs
+LEAD_IN = 60  #: frames before a resumed position that smoothing looks at again
+CRF = 16
+
+
+def convert(
+    production: Production | Path | str,
+    output: Path | str,
+    *,
+    size: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    on_event: Listener = ignore,
+) -> list[Path]:
+    """Make the films: one per take of the actor, labelled; returns their paths.
+
+    output: film.mp4 (or .mov, .mkv) for one take; with several, the take's name is added: film-NAME.mp4. Without a
+    suffix the output is a folder of PNG pictures (with several takes a folder of such folders).
+    size: of the model; by default the one trained last.
+    Raises OutputError (exists, disk full), ProductionError (no model), InputError (a take was changed or moved).
+    """
+    with opened(production) as job, disk_errors(job.folder):
+        return convert_takes(job, Path(output), size=size, device=device, overwrite=overwrite, on_event=on_event)
+
+
+def convert_takes(
+    job: Production,
+    output: Path,
+    *,
+    asked: str = "",
+    size: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    on_event: Listener = ignore,
+) -> list[Path]:
+    """`convert` in an open production. asked: hash of takes and options that the whole job was asked for with."""
+    checkpoint = latest(model_folder(job, size))
+    if checkpoint is None:
+        raise ProductionError(f"{job.folder} has no model of this size yet; run: doublecast train {job.folder}")
+    inputs = job.inputs("actor")
+    films = outputs(inputs, output)
+    actor, target = FaceStore(job.side("actor")), FaceStore(job.side("target"))
+    versions = [store.versions()[-1].number for store in (actor, target)]
+    plan = []
+    for given, film in zip(inputs, films, strict=True):
+        key = key_of("film", CONVERTER, given.key, checkpoint.parent.name, checkpoint.name, CRF, *versions)
+        take = stored_take(given)
+        before = claim(job, film, take, key=key, overwrite=overwrite)
+        if before is not None:
+            plan.append((take, film, FilmRecord(asked, key, before)))
+    for take, film, record in plan:
+        with job.timed(f"convert {take.name}", record.key):
+            job.record.films[str(film)] = record
+            job.save()
+            swapper = Swapper(checkpoint, actor, target, device=device)
+            _render(swapper, actor, take, film, record.key, job.renders(film, record.key), on_event)
+            job.record.films[str(film)] = replace(record, after=fingerprint(film))
+    return films
+
+
+def outputs(takes: Sequence[TakeInput] | Sequence[Take], output: Path) -> list[Path]:
+    """Absolute path of the film of every take (see `convert`)."""
+    output = output.absolute()
+    return [output] if len(takes) == 1 else [_named(output, take.name) for take in takes]
+
+
+def promised(job: Production, film: Path, asked: str) -> bool:
+    """Whether ``film`` was made, or is being made, by this job for the same takes and options."""
+    known, now = job.record.films.get(str(film)), fingerprint(film)
+    if known is None or known.job != asked:
+        return False
+    return now == known.after if known.after else now != known.before
+
+
+def claim(job: Production, film: Path, take: Take, *, key: str, overwrite: bool) -> str | None:
+    """None where ``film`` is finished already for this key, else the fingerprint of what was there before this job.
+
+    Raises OutputError where something is there that this job did not make for this key, unless ``overwrite``.
+    """
+    now, known = fingerprint(film), job.record.films.get(str(film))
+    if known is not None and known.key == key and now:
+        if now == known.after:
+            return None
+        if not known.after and now != known.before:
+            # Killed while the film was put in its place: what is there is ours.
+            if not job.renders(film, key).exists():
+                job.record.films[str(film)] = replace(known, after=now)
+                job.save()
+                return None
+            return known.before
+    check_output(film, take, overwrite=overwrite)
+    return now
+
+
+def _named(output: Path, name: str) -> Path:
+    return output.with_name(f"{output.stem}-{name}{output.suffix}") if output.suffix else output / name
+
+
+def _render(
+    swapper: Swapper, store: FaceStore, take: Take, film: Path, key: str, parts: Path, on_event: Listener
+) -> None:
+    info = probe(take)
+    total = None if info.frames is None else float(info.frames)
+    statement = Statement("the faces of one person were replaced by another person's")
+    writer = FilmWriter(
+        film, take, info, label=Label(), statement=statement, parts=parts, overwrite=True, crf=CRF, job=key
+    )
+    with writer, Reader(take, start=writer.resume_index) as reader, Flow() as flow:
+        start = writer.resume_index
+        faces = smooth(store.scan(take=take.key(), person=0, start=max(0, start - LEAD_IN)))
+        frames = together(flow.ahead(reader, name="decode"), faces)
+        swapped = flow.ahead(_swap(swapper, frames), name="swap")
+        replaced = done = 0
+        for frame, patches in swapped:
+            writer.write(frame, patches)
+            replaced += bool(patches)
+            done = frame.index + 1
+            on_event(Progress("convert", done, total, "frames", film.name))
+        problems = list(reader.problems)
+    problems += writer.problems
+    on_event(Progress("convert", done, done, "frames", film.name))
+    for text in problems:
+        on_event(Note("convert", f"{take.files[0]}: {text}", "warning"))
+    if not replaced and not start:
+        on_event(Note("convert", f"{film}: the actor is in none of its frames; nothing was replaced", "warning"))
+
+
+def _swap(swapper: Swapper, frames: Iterable[tuple[Frame, list[Face]]]) -> Iterator[tuple[Frame, list[Patch]]]:
+    for frame, faces in frames:
+        yield frame, swapper.swap(frame, faces)
+
+
+def together(frames: Iterable[Frame], faces: Iterator[StoredFace]) -> Iterator[tuple[Frame, list[Face]]]:
+    """Every frame with its faces; both come in frame order, faces of frames that are not there are left out."""
+    waiting = next(faces, None)
+    for frame in frames:
+        mine = []
+        while waiting is not None and waiting.index <= frame.index:
+            if waiting.index == frame.index:
+                mine.append(waiting.face)
+            waiting = next(faces, None)
+        yield frame, mine
+
+
+def stored_take(given: TakeInput) -> Take:
+    """The take as it was extracted. Raises InputError where its files are gone or have other content now."""
+    files = tuple(Path(file) for file in given.files)
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise InputError(f"{missing[0]} is gone; put it back, or run doublecast extract with its new place")
+    take = Take(name=given.name, files=files, kind="pictures" if given.kind == "pictures" else "video")
+    if take.key() != given.key:
+        raise InputError(f"{files[0]} was changed since its faces were extracted; run doublecast extract again")
+    return take

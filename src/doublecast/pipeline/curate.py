@@ -1,0 +1,90 @@
+"""Who is who, and which faces are good enough: curation of both sides under the production's record."""
+
+from pathlib import Path
+
+import numpy as np
+
+from doublecast.disk import disk_errors, key_of
+from doublecast.errors import NoFaceError
+from doublecast.events import Listener, Note, ignore
+from doublecast.faceset import FaceStore
+from doublecast.faceset.curate import curate as curate_store
+from doublecast.production import SIDES, Production, Side, opened
+from doublecast.types import F32
+
+CURATOR = 1  #: raise it when curation would come out differently: it is then done again
+SAME_PERSON = 0.35  #: mean vectors nearer than this are most likely of one person
+FEW = 100  #: usable faces of a side below which the film will suffer
+
+
+def curate(
+    production: Production | Path | str,
+    side: Side,
+    *,
+    face: int | None = None,
+    option: str | None = None,
+    on_event: Listener = ignore,
+) -> None:
+    """Find the main person of a side and set aside what should not be trained on (a version that can be undone).
+
+    face: number of the person on the contact sheet; needed where several are about equally present.
+    option: how the user says ``face``, for the message.
+    What was set aside or restored by hand stays so. Raises NoFaceError, AmbiguousFaceError, ProductionError.
+    """
+    with opened(production) as job, disk_errors(job.folder):
+        curate_side(job, side, face=face, option=option, on_event=on_event)
+
+
+def curate_side(
+    job: Production,
+    side: Side,
+    *,
+    face: int | None = None,
+    option: str | None = None,
+    on_event: Listener = ignore,
+) -> None:
+    """`curate` in an open production; nothing is done where the same was done before."""
+    store = FaceStore(job.side(side))
+    key = key_of("curate", CURATOR, sorted(take.key for take in job.inputs(side)), face)
+    if not job.finished(f"curate {side}", key):
+        with job.timed(f"curate {side}", key):
+            sheet = job.folder / f"{side}-people.png"
+            names = ", ".join(Path(take.files[0]).name for take in job.inputs(side))
+            curate_store(
+                store, person=face, sheet=sheet, option=option or f"--{side}-face", side=names, on_event=on_event
+            )
+            job.record.options[f"{side}_face"] = 0 if face is None else face
+    table = store.table()
+    usable = int(((table.person == 0) & table.kept).sum())
+    names = ", ".join(Path(take.files[0]).name for take in job.inputs(side))
+    if not usable:
+        raise NoFaceError(
+            f"{names}: none of the {len(table)} faces found is usable for the {side}; "
+            f"look at them with: doublecast faces sheet {job.folder} --side {side}"
+        )
+    if usable < FEW:
+        text = f"{names}: only {usable} usable faces of the {side}; the film will be better with more footage"
+        on_event(Note(f"curate {side}", text, "warning"))
+
+
+def warn_if_same(job: Production, on_event: Listener) -> float | None:
+    """Distance between the main persons of both sides; a warning where they look like one person. None: unknown."""
+    means = [_mean(FaceStore(job.side(side))) for side in SIDES]
+    if means[0] is None or means[1] is None:
+        return None
+    distance = float(np.linalg.norm(means[0] - means[1]))
+    if distance < SAME_PERSON:
+        text = (
+            f"actor and target look like the same person (distance {distance:.2f}, different people are at about 0.8); "
+            "the film will hardly differ from the take"
+        )
+        on_event(Note("curate", text, "warning"))
+    return distance
+
+
+def _mean(store: FaceStore) -> F32 | None:
+    """Mean identity vector float32 (128,) of the main person."""
+    ids, vectors = store.vectors()
+    table = store.table()
+    mine = np.isin(ids, table.id[table.person == 0])
+    return vectors[mine].mean(0) if mine.any() else None

@@ -1,0 +1,97 @@
+"""The main job: two sides' takes in, labelled films and a report out; every finished stage is done once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from doublecast.disk import disk_errors, key_of
+from doublecast.events import Listener, ignore
+from doublecast.model.train import TrainConfig
+from doublecast.pipeline.convert import convert_takes, outputs, promised
+from doublecast.pipeline.curate import curate_side, warn_if_same
+from doublecast.pipeline.extract import extract_side
+from doublecast.pipeline.report import write_report
+from doublecast.pipeline.train import train
+from doublecast.production import RECORD, Production
+from doublecast.trust import check_output
+from doublecast.video import Take, find_takes
+
+Takes: TypeAlias = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """Where everything lies. films: one per take of the actor."""
+
+    films: tuple[Path, ...]
+    report: Path
+    production: Path
+
+
+def swap(
+    actor: Takes,
+    target: Takes,
+    output: Path | str,
+    *,
+    minutes: float = 10.0,
+    size: int = 96,
+    config: TrainConfig | None = None,
+    work: Path | str | None = None,
+    device: str = "auto",
+    actor_face: int | None = None,
+    target_face: int | None = None,
+    overwrite: bool = False,
+    on_event: Listener = ignore,
+) -> Swapped:
+    """Replace the actor's face by the target's in every video of the actor.
+
+    actor, target: files, folders or globs; all of one side show one person (others may be in shot). output: see
+    `convert`. minutes: training time over all runs. size: of the network's picture of the face: 96, 128, 192 or 256.
+    config: more options of training; replaces minutes and size. work: production folder, by default beside the output.
+    actor_face, target_face: number of the person on the contact sheet, where several are about equally present.
+
+    Interrupted or killed, the same call goes on; with other options only what depends on them is done again: more
+    minutes go on training, another size trains a model of its own, a changed take alone is extracted again.
+    Raises InputError, NoFaceError, AmbiguousFaceError, OutputError, ProductionError, WeightsError, ModelError.
+    """
+    output = Path(output)
+    config = config or TrainConfig(size=size, minutes=minutes, device=device)  # type: ignore[arg-type]  # it checks
+    actors, targets = find_takes(_listed(actor)), find_takes(_listed(target))
+    folder = Path(work) if work is not None else default_work(output)
+    if not (folder / RECORD).exists():
+        for take, film in zip(actors, outputs(actors, output), strict=True):
+            check_output(film, take, overwrite=overwrite)
+    with Production(folder) as job, disk_errors(folder):
+        asked = key_of(
+            "swap", [t.key() for t in actors], [t.key() for t in targets], actor_face, target_face,
+            config.size, config.minutes, config.steps, config.seed,
+        )  # fmt: skip
+        _check_outputs(job, actors, output, asked, overwrite)
+        extract_side(job, "actor", actors, on_event=on_event)
+        extract_side(job, "target", targets, on_event=on_event)
+        curate_side(job, "actor", face=actor_face, on_event=on_event)
+        curate_side(job, "target", face=target_face, on_event=on_event)
+        warn_if_same(job, on_event)
+        train(job, config=config, on_event=on_event)
+        films = convert_takes(
+            job, output, asked=asked, size=config.size, device=config.device, overwrite=overwrite, on_event=on_event
+        )
+        report = write_report(job, films, on_event=on_event)
+        return Swapped(tuple(films), report, job.folder)
+
+
+def default_work(output: Path) -> Path:
+    """The production folder beside an output: film.mp4 -> film.production."""
+    return output.absolute().with_suffix(".production")
+
+
+def _listed(takes: Takes) -> list[str | Path]:
+    return [takes] if isinstance(takes, str | Path) else list(takes)
+
+
+def _check_outputs(job: Production, takes: Sequence[Take], output: Path, asked: str, overwrite: bool) -> None:
+    """Refuse an existing output before hours of work, unless this very job made it."""
+    for take, film in zip(takes, outputs(takes, output), strict=True):
+        if not promised(job, film, asked):
+            check_output(film, take, overwrite=overwrite)

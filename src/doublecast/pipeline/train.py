@@ -1,0 +1,111 @@
+"""Facesets -> checkpoints, under the production's record; steps and previews are kept for the report."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from doublecast.disk import disk_errors, key_of
+from doublecast.errors import ModelError, ProductionError
+from doublecast.events import Event, Listener, Saved, Step, ignore
+from doublecast.faceset import FaceStore
+from doublecast.model.checkpoint import latest, read_state
+from doublecast.model.train import TrainConfig
+from doublecast.model.train import train as train_model
+from doublecast.production import SIDES, Production, opened
+from doublecast.trust import Label, Statement, save_picture
+
+LOG = "log.jsonl"  #: one training step per line, in the model's folder
+PREVIEWS = "previews"  #: folder of labelled preview sheets, in the model's folder
+PREVIEW = Statement("a preview of training; the pictures of each pair's right side are made by a network")
+
+
+def train(
+    production: Production | Path | str,
+    *,
+    config: TrainConfig | None = None,
+    minutes: float = 10.0,
+    size: int = 96,
+    device: str = "auto",
+    on_event: Listener = ignore,
+) -> Path:
+    """Train, or go on training, until the budget is spent over all runs; returns the newest checkpoint.
+
+    config: everything that can be chosen; without it one is made of minutes, size (96, 128, 192 or 256) and device.
+    Each size has a model folder of its own; a larger budget continues the model that is there.
+    Raises ProductionError (a side has no faces yet), NoFaceError (too few), ModelError (checkpoint does not fit).
+    """
+    config = config or TrainConfig(size=size, minutes=minutes, device=device)  # type: ignore[arg-type]  # it checks
+    with opened(production) as job, disk_errors(job.folder):
+        folder = job.model(config.size, material(job))
+        checkpoint = latest(folder)
+        if checkpoint is None or not is_spent(checkpoint, config):
+            actor, target = (FaceStore(job.side(side)) for side in SIDES)
+            stage = job.timed(f"train {folder.name}", key_of("train", folder.name))
+            with stage, closing(train_model(actor, target, folder, config)) as events:
+                for event in events:
+                    _keep(folder, event)
+                    on_event(event)
+            checkpoint = latest(folder)
+        if checkpoint is None:
+            raise ModelError(f"{folder}: training left no checkpoint; train for longer (--minutes)")
+        job.record.options["model"] = folder.name
+        job.save()
+        return checkpoint
+
+
+def is_spent(checkpoint: Path, config: TrainConfig) -> bool:
+    """Whether a checkpoint has had all the training that is asked for."""
+    state = read_state(checkpoint)
+    return config.done(state.step, state.seconds) >= 1
+
+
+def material(job: Production) -> str:
+    """Hash of the takes and people that a model is trained on. Raises ProductionError where a side has none."""
+    people = [job.record.options.get(f"{side}_face") for side in SIDES]
+    takes = [sorted(take.key for take in job.inputs(side)) for side in SIDES]
+    if None in people:
+        raise ProductionError(f"{job.folder}: its faces are not curated yet; run doublecast extract for both sides")
+    return key_of("material", *takes, *people)
+
+
+def model_folder(job: Production, size: int | None = None) -> Path:
+    """The folder of the model trained last, or of this size. Raises ProductionError where there is none."""
+    if size is not None:
+        return job.model(size, material(job))
+    name = job.record.options.get("model")
+    if not isinstance(name, str):
+        raise ProductionError(f"{job.folder} has no model yet; run: doublecast train {job.folder}")
+    return job.folder / name
+
+
+def read_log(folder: Path) -> list[Step]:
+    """The training steps of a model in order; steps that were lost in a crash and trained again count once."""
+    steps: dict[int, Step] = {}
+    for step in _lines(folder / LOG):
+        for later in [number for number in steps if number >= step.step]:
+            del steps[later]
+        steps[step.step] = step
+    return list(steps.values())
+
+
+def _lines(path: Path) -> Iterator[Step]:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                yield Step(**json.loads(line))
+            except (ValueError, TypeError):  # the line that was being written when the process was killed
+                continue
+
+
+def _keep(folder: Path, event: Event) -> None:
+    if isinstance(event, Step):
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(event)) + "\n")
+    elif isinstance(event, Saved):
+        path = folder / PREVIEWS / f"{event.step:08d}.png"
+        save_picture(path, event.preview, label=Label(), statement=PREVIEW)

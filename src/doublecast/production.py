@@ -1,0 +1,357 @@
+"""The folder of one job, its record `production.toml`, and the lock on it.
+
+::
+
+    film.production/
+      production.toml     format version, takes with their content keys, finished stages, models, films
+      lock                held through the operating system while a process works here
+      actor/  target/     one FaceStore each
+      model-96/           checkpoints of one network size
+      renders/            finished segments of films that are being made
+      report.html
+"""
+
+import os
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias
+
+from doublecast.disk import atomic_write
+from doublecast.errors import OutputError, ProductionError
+
+__all__ = [
+    "FORMAT",
+    "RECORD",
+    "SIDES",
+    "FilmRecord",
+    "ModelRecord",
+    "Production",
+    "Record",
+    "Side",
+    "StageRecord",
+    "TakeInput",
+    "atomic_write",
+    "opened",
+]
+
+FORMAT = 1  #: version of the production folder's layout
+RECORD = "production.toml"
+Side: TypeAlias = Literal["actor", "target"]
+SIDES: tuple[Side, Side] = ("actor", "target")
+
+
+@dataclass(frozen=True, slots=True)
+class TakeInput:
+    """One take as it was given: its name, content key, kind (video or pictures) and absolute paths."""
+
+    name: str
+    key: str
+    kind: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """A finished stage. key: hash of everything that its result depends on. seconds: time it took, all runs."""
+
+    key: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A model folder. material: hash of the takes and people it is trained on."""
+
+    size: int
+    material: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilmRecord:
+    """A film made here. job: hash of takes and options as asked for. key: hash of all that the film depends on.
+
+    before: fingerprint of the file that was there when rendering began ("" for none).
+    after: fingerprint of the finished film ("" while it is not finished).
+    """
+
+    job: str
+    key: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(slots=True)
+class Record:
+    """What `production.toml` holds."""
+
+    inputs: dict[Side, list[TakeInput]] = field(default_factory=dict)
+    options: dict[str, str | int | float | bool] = field(default_factory=dict)
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    models: dict[str, ModelRecord] = field(default_factory=dict)
+    films: dict[str, FilmRecord] = field(default_factory=dict)
+
+
+class Production:
+    """One job's folder, locked against other processes while it is open (context manager, or `close`).
+
+    The lock belongs to the operating system, so a killed process frees it.
+    """
+
+    def __init__(self, folder: Path | str, *, create: bool = True, lock: bool = True) -> None:
+        """Open the folder, or make it where it does not exist and ``create`` is true.
+
+        lock: False to look only, while another process may be working; nothing may be written then.
+        Raises ProductionError: not a production, another format version, damaged record, or in use.
+        """
+        self.folder = Path(folder).absolute()
+        self._lock: _Lock | None = None
+        _check_folder(self.folder, create and lock)
+        if lock:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._lock = _Lock(self.folder / "lock")
+            except OSError as error:
+                message = f"{self.folder}: cannot be written ({error.strerror}); choose another --work"
+                raise ProductionError(message) from error
+        try:
+            self.record = _load(self.folder / RECORD)
+            if not (self.folder / RECORD).exists():
+                self.save()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.release()
+
+    @property
+    def report(self) -> Path:
+        """Where the HTML report lies."""
+        return self.folder / "report.html"
+
+    def side(self, side: Side) -> Path:
+        """Folder of one side's FaceStore."""
+        return self.folder / side
+
+    def renders(self, film: Path, key: str) -> Path:
+        """Folder of the finished segments of ``film``, apart for every ``key``."""
+        return self.folder / "renders" / f"{film.name}-{key[:12]}"
+
+    def save(self) -> None:
+        """Write `production.toml` atomically. Raises OutputError on a full disk."""
+        atomic_write(self.folder / RECORD, _dump(self.record).encode("utf-8", "replace"))
+
+    def finished(self, stage: str, key: str) -> bool:
+        """Whether ``stage`` is recorded as finished for exactly this ``key``."""
+        record = self.record.stages.get(stage)
+        return record is not None and record.key == key
+
+    def finish(self, stage: str, key: str, seconds: float) -> None:
+        """Record ``stage`` as finished; time adds up over runs with the same key."""
+        before = self.record.stages.get(stage)
+        total = seconds + (before.seconds if before and before.key in (key, "") else 0.0)
+        self.record.stages[stage] = StageRecord(key, round(total, 3))
+        self.save()
+
+    @contextmanager
+    def timed(self, stage: str, key: str) -> Iterator[None]:
+        """Run a stage's body: its time is kept even when it is interrupted, it is finished when the body is."""
+        begin = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            before = self.record.stages.get(stage)
+            if before is None or before.key in (key, ""):
+                spent = time.monotonic() - begin + (before.seconds if before else 0.0)
+                self.record.stages[stage] = StageRecord("", round(spent, 3))
+                with suppress(OutputError):  # the first error is the one to tell
+                    self.save()
+            raise
+        self.finish(stage, key, time.monotonic() - begin)
+
+    def set_inputs(self, side: Side, takes: Sequence[TakeInput]) -> None:
+        """Record the takes of one side.
+
+        Raises ProductionError if the folder was made of other takes, that is, if none of the takes recorded for
+        this side is among ``takes``, by content or by path.
+        """
+        old = self.record.inputs.get(side, [])
+        known = {take.key for take in old} | {file for take in old for file in take.files}
+        if old and not any(take.key in known or known.intersection(take.files) for take in takes):
+            names = ", ".join(Path(file).name for take in old for file in take.files[:1])
+            raise ProductionError(
+                f"{self.folder} belongs to another job (its {side} is {names}); "
+                "choose another --work, or remove that folder if it is no longer needed"
+            )
+        if list(takes) != old:
+            self.record.inputs[side] = list(takes)
+            self.save()
+
+    def inputs(self, side: Side) -> list[TakeInput]:
+        """The takes of one side. Raises ProductionError if there are none yet."""
+        takes = self.record.inputs.get(side, [])
+        if not takes:
+            raise ProductionError(
+                f"{self.folder} has no takes of the {side} yet; "
+                f"run: doublecast extract TAKE... --to {self.folder} --side {side}"
+            )
+        return takes
+
+    def model(self, size: int, material: str) -> Path:
+        """Folder of the model of this size and ``material``; a changed material gets a folder of its own."""
+        for name, model in self.record.models.items():
+            if (model.size, model.material) == (size, material):
+                return self.folder / name
+        name, number = f"model-{size}", 1
+        while name in self.record.models:
+            number += 1
+            name = f"model-{size}-{number}"
+        self.record.models[name] = ModelRecord(size, material)
+        self.save()
+        return self.folder / name
+
+
+@contextmanager
+def opened(production: "Production | Path | str", *, create: bool = False) -> Iterator[Production]:
+    """The production itself when it is open already, else opened here and closed at the end."""
+    if isinstance(production, Production):
+        yield production
+    else:
+        with Production(production, create=create) as mine:
+            yield mine
+
+
+class _Lock:
+    """An exclusive lock of the operating system on a file that also holds the owner's process number."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a+b")
+        try:
+            _lock(self._file.fileno())
+        except OSError as error:
+            self._file.seek(1)
+            owner = self._file.read(20).decode("ascii", "replace").strip()
+            self._file.close()
+            raise ProductionError(
+                f"{path.parent} is in use by another process{f' ({owner})' if owner else ''}; "
+                "wait for it or choose another --work"
+            ) from error
+        self._file.truncate(0)
+        self._file.write(f" {os.getpid()}".encode())
+        self._file.flush()
+
+    def release(self) -> None:
+        self._file.close()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        os.lseek(handle, 0, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _check_folder(folder: Path, create: bool) -> None:
+    """Raise ProductionError where ``folder`` is something else than a production or free space for one."""
+    if folder.exists() and not folder.is_dir():
+        raise ProductionError(f"{folder} is a file; a production is a folder: choose another --work")
+    if folder.is_dir() and not (folder / RECORD).exists():
+        others = [n.name for n in folder.iterdir() if n.name != "lock" and not n.name.startswith(f".{RECORD}.")]
+        if others:
+            raise ProductionError(
+                f"{folder} holds other files and is not a production ({RECORD} is missing); choose another --work"
+            )
+    if not create and not (folder / RECORD).exists():
+        raise ProductionError(
+            f"{folder} is not a production: there is no {RECORD} in it; make one with doublecast extract"
+        )
+
+
+def _load(path: Path) -> Record:
+    if not path.exists():
+        return Record()
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProductionError(
+            f"{path} is damaged ({error}); restore it from a backup or choose another --work"
+        ) from error
+    if data.get("format") != FORMAT:
+        raise ProductionError(
+            f"{path.parent} was made by doublecast {data.get('doublecast', '?')} in format {data.get('format')}, this "
+            f"version reads format {FORMAT}; use that version or choose another --work"
+        )
+    try:
+        return Record(
+            inputs={
+                side: [TakeInput(t["name"], t["key"], t["kind"], tuple(t["files"])) for t in data["inputs"][side]]
+                for side in SIDES
+                if side in data.get("inputs", {})
+            },
+            options=data.get("options", {}),
+            stages={name: StageRecord(**stage) for name, stage in data.get("stages", {}).items()},
+            models={name: ModelRecord(**model) for name, model in data.get("models", {}).items()},
+            films={name: FilmRecord(**film) for name, film in data.get("films", {}).items()},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ProductionError(
+            f"{path} is damaged ({error}); restore it from a backup or choose another --work"
+        ) from error
+
+
+def _dump(record: Record) -> str:
+    lines = [f"format = {FORMAT}", f"doublecast = {_value(_version())}"]
+    for side, takes in record.inputs.items():
+        for take in takes:
+            lines += ["", f"[[inputs.{side}]]", *_items(asdict(take))]
+    if record.options:
+        lines += ["", "[options]", *_items(record.options)]
+    tables: dict[str, Any] = {"stages": record.stages, "models": record.models, "films": record.films}
+    for table, records in tables.items():
+        for name, entry in records.items():
+            lines += ["", f"[{table}.{_value(name)}]", *_items(asdict(entry))]
+    return "\n".join(lines) + "\n"
+
+
+def _items(values: dict[str, Any]) -> list[str]:
+    return [f"{name} = {_value(value)}" for name, value in values.items()]
+
+
+def _value(value: str | int | float | bool | Sequence[str]) -> str:
+    """A TOML value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    return "[" + ", ".join(_value(item) for item in value) + "]"
+
+
+def _version() -> str:
+    from doublecast import __version__
+
+    return __version__

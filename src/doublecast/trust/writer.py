@@ -1,0 +1,120 @@
+"""The only way out to a file that shows an altered face: label and statement are required."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from doublecast.disk import atomic_write, disk_message
+from doublecast.errors import OutputError
+from doublecast.trust.label import Label
+from doublecast.trust.statement import Statement
+from doublecast.types import U8, Frame, Patch
+from doublecast.video import FilmEncoder, Take, TakeInfo, check_path, composite, encode_png, is_film
+
+
+def check_output(path: Path, take: Take, *, overwrite: bool = False) -> None:
+    """Raise OutputError if a film of this take cannot or must not be written here; ask before hours of work.
+
+    A file or a folder that is not empty is refused without ``overwrite``; the take's own files are always refused.
+    """
+    check_path(path, take)
+    _check_place(path)
+    sources = {source.resolve() for source in take.files}
+    if path.resolve() in sources or (path.is_dir() and path.resolve() in {source.parent for source in sources}):
+        raise OutputError(f"{path}: this is the input itself. Name another output.")
+    if (path.is_dir() and path.suffix) or (path.is_file() and not path.suffix):
+        other = ("a folder", "a file") if path.is_dir() else ("a file", "a folder")
+        raise OutputError(f"{path}: is {other[0]}, but the name asks for {other[1]}. Name another output.")
+    taken = any(path.iterdir()) if path.is_dir() else path.exists()
+    if taken and not overwrite:
+        raise OutputError(f"{path}: exists already. Name another output, or allow it with --overwrite.")
+
+
+def _check_place(path: Path) -> None:
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise OutputError(f"{path}: {folder} is not a folder. Name another output.")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: the folder {folder} cannot be written to. Name another output.")
+
+
+class FilmWriter:
+    """Writes a film (or a folder of pictures) of a take, every frame labelled; see `video.FilmEncoder` for formats.
+
+    A context manager: on an exception the film is not made, but finished parts stay, and a later writer with the same
+    take, settings, label and ``job`` goes on at `resume_index`. job: names whatever else the pictures depend on.
+    Raises OutputError where the output exists (see `check_output`) or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        take: Take,
+        info: TakeInfo,
+        *,
+        label: Label,
+        statement: Statement,
+        parts: Path,
+        overwrite: bool = False,
+        crf: float = 16,
+        job: str = "",
+    ) -> None:
+        self._label = label
+        self._encoder = FilmEncoder(
+            path,
+            take,
+            info,
+            crf=crf,
+            parts=parts,
+            metadata=statement.metadata() if is_film(path) else statement.png_text(),
+            job=f"{job} {label!r}",
+        )
+        check_output(path, take, overwrite=overwrite or self._encoder.placing)
+
+    @property
+    def resume_index(self) -> int:
+        """Index of the first frame that must still be written."""
+        return self._encoder.resume_index
+
+    @property
+    def problems(self) -> list[str]:
+        """What was wrong with the take's sound; known after `close`."""
+        return self._encoder.problems
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def write(self, frame: Frame, patches: Sequence[Patch]) -> None:
+        """Append the next frame with these patches and the label on top of them."""
+        self._encoder.write(frame, [*patches, self._label.patch(frame.pixels, patches)])
+
+    def close(self) -> None:
+        """Finish the film and put it in place. Safe to call twice."""
+        self._encoder.close()
+
+    def abort(self) -> None:
+        """Stop without a film; finished parts stay."""
+        self._encoder.abort()
+
+
+def save_picture(path: Path, pixels: U8, *, label: Label, statement: Statement) -> None:
+    """Write a still that shows altered faces as PNG, labelled, at once or not at all; replaces what is there.
+
+    pixels: uint8 (H, W, 3) RGB. Raises OutputError if it cannot be written.
+    """
+    data = encode_png(composite(pixels, [label.patch(pixels)]), statement.png_text())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(disk_message(path, error)) from error
+    atomic_write(path, data)

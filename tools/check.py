@@ -1,0 +1,31 @@
+"""The one check: lint, formatting, types, tests. Run by `python3 bootstrap.py check`, by CI, and before every commit."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+STEPS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("doublecast", "weights", "--fetch"),
+    ("pytest",),
+)
+
+
+def main() -> int:
+    for step in STEPS:
+        print("==", *step, flush=True)
+        start = time.monotonic()
+        code = subprocess.run([sys.executable, "-m", *step], cwd=ROOT, check=False).returncode
+        verdict = "passed" if code == 0 else f"failed ({code})"
+        print(f"== {step[0]}: {verdict} in {time.monotonic() - start:.0f} s", flush=True)
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
