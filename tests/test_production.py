@@ -1,5 +1,3 @@
-import errno
-import os
 import subprocess
 import sys
 import tomllib
@@ -7,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from doublecast.disk import disk_errors, fingerprint, key_of
-from doublecast.errors import OutputError, ProductionError
+from doublecast.errors import ProductionError
 from doublecast.production import (
     FilmRecord,
     Production,
     TakeInput,
-    atomic_write,
     opened,
 )
 
@@ -143,49 +139,6 @@ def test_opened_passes_an_open_production_through(tmp_path: Path) -> None:
             assert same is job
         with pytest.raises(ProductionError, match="in use"):
             Production(tmp_path)
-
-
-def test_atomic_write_replaces_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "record"
-    atomic_write(path, b"old")
-
-    def full(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(OutputError, match="disk is full"):
-            atomic_write(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [item.name for item in tmp_path.iterdir()] == ["record"]
-    atomic_write(path, b"new")
-    assert path.read_bytes() == b"new"
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), OutputError),
-        (OSError("LanceError(IO): ... (os error 28)"), OutputError),
-        (OSError(errno.EIO, "Input/output error"), OSError),
-    ],
-)
-def test_full_disk_is_told_as_such(tmp_path: Path, error: OSError, kind: type[Exception]) -> None:
-    with pytest.raises(kind), disk_errors(tmp_path):
-        raise error
-
-
-def test_fingerprint(tmp_path: Path) -> None:
-    assert fingerprint(tmp_path / "none") == "" == fingerprint(tmp_path)
-    (tmp_path / "a").write_bytes(b"1")
-    first = fingerprint(tmp_path)
-    (tmp_path / "b").write_bytes(b"2")
-    assert first and first != fingerprint(tmp_path)
-    assert fingerprint(tmp_path / "a").startswith("1-")
-
-
-def test_keys_differ() -> None:
-    assert len({key_of(1), key_of("1"), key_of(1, None), key_of((1,)), key_of()}) == 5
 
 
 def test_record_is_toml(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from video_clips import ORANGE, box, make_clip, sound
 
 from doublecast.types import U8, Frame
 from doublecast.video import FilmEncoder, Reader, Take, find_takes
+from doublecast.video.colour import plane
 
 VFR = [0, 3, 4, 9, 10, 20, 23, 24, 40, 41, 42, 60]
 
@@ -176,9 +178,19 @@ def test_pictures_in_and_out(tmp_path: Path) -> None:
 
 
 def test_eight_k(tmp_path: Path) -> None:
-    path = make_clip(tmp_path / "in.mkv", size=(7680, 4320), count=1, codec="mjpeg", pix_fmt="yuvj420p")
-    _, after, _ = film(path, tmp_path / "out.mp4", preset="ultrafast")
+    with av.open(str(tmp_path / "in.mkv"), "w") as out:
+        stream: Any = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 7680, 4320, "yuvj420p"
+        frame = av.VideoFrame(7680, 4320, "yuvj420p")
+        for index in range(3):
+            plane(frame, index)[:] = 100
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    before, after, _ = film(tmp_path / "in.mkv", tmp_path / "out.mp4", preset="ultrafast")
     assert after[0].pixels.shape == (4320, 7680, 3)
+    assert np.abs(before[0].pixels[::64, :2000:64].astype(int) - after[0].pixels[::64, :2000:64]).max() <= 3
+    assert np.abs(inside(after[0]).astype(int).mean((0, 1)) - ORANGE).max() < 5
 
 
 def test_shared_clips(tmp_path: Path, shared: Path) -> None:

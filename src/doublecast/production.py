@@ -25,21 +25,6 @@ from typing import Any, Literal, Self, TypeAlias
 from doublecast.disk import atomic_write
 from doublecast.errors import OutputError, ProductionError
 
-__all__ = [
-    "FORMAT",
-    "RECORD",
-    "SIDES",
-    "FilmRecord",
-    "ModelRecord",
-    "Production",
-    "Record",
-    "Side",
-    "StageRecord",
-    "TakeInput",
-    "atomic_write",
-    "opened",
-]
-
 FORMAT = 1  #: version of the production folder's layout
 RECORD = "production.toml"
 Side: TypeAlias = Literal["actor", "target"]

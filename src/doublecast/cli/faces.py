@@ -1,9 +1,10 @@
 """`doublecast faces`: look at, set aside, bring back and exchange the faces of a production."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -33,7 +34,7 @@ def _open(production: Path, side: SideName, *, write: bool = False) -> "tuple[Pr
     from doublecast.production import Production
 
     job = Production(production, create=False, lock=write)
-    name = side.value
+    name: Literal["actor", "target"] = side.value
     if not (job.side(name) / "takes.json").exists():
         job.close()
         command = f"doublecast extract TAKE... --to {production} --side {name}"
@@ -92,30 +93,33 @@ def _person(number: str, count: int) -> str:
 @faces.command()
 def drop(production: Job, ids: Ids, side: Side, json: Json = False) -> None:
     """Set faces aside: they will not be trained on. Nothing is deleted; restore or undo brings them back."""
-    _change(production, side, json, "set aside", lambda store: store.set_aside(ids))
+    _change(production, side, ids, lambda store: store.set_aside(ids), json=json, what="set aside")
 
 
 @faces.command()
 def restore(production: Job, ids: Ids, side: Side, json: Json = False) -> None:
     """Bring back faces that were set aside, by you or by curation."""
-    _change(production, side, json, "brought back", lambda store: store.bring_back(ids))
+    _change(production, side, ids, lambda store: store.bring_back(ids), json=json, what="brought back")
 
 
 @faces.command()
 def undo(production: Job, side: Side, json: Json = False) -> None:
     """Undo the newest curation step; again: the one before it."""
-    _change(production, side, json, "undone", lambda store: store.undo())
+    _change(production, side, [], lambda store: store.undo(), json=json, what="undone")
 
 
-def _change(production: Path, side: SideName, json: bool, what: str, change: Any) -> None:
+def _change(
+    production: Path, side: SideName, ids: Sequence[int], change: Callable[["FaceStore"], int], *, json: bool, what: str
+) -> None:
     from doublecast.errors import InputError
 
     job, store = _open(production, side, write=True)
     with job:
-        try:
-            version = change(store)
-        except KeyError as error:
-            raise InputError(f"{production}, {side.value}: {error.args[0]}; see: doublecast faces sheet") from error
+        unknown = sorted(set(ids) - set(store.table().id.tolist()))
+        if unknown:
+            see = f"see: doublecast faces sheet {production} --side {side.value}"
+            raise InputError(f"{production} has no face {unknown[0]} of the {side.value}; {see}")
+        version = change(store)
         table = store.table()
         kept = int(((table.person == 0) & table.kept).sum())
     show({"version": version, "kept": kept}, [f"{what}; {kept} faces of the main person are kept"], as_json=json)
@@ -126,7 +130,7 @@ def sheet(
     production: Job,
     side: Side,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Picture. [default: in the production]")] = None,
-    show_reason: Annotated[str | None, typer.Option("--set-aside", metavar="REASON", help="Set aside for this.")] = None,
+    reason: Annotated[str, typer.Option("--set-aside", metavar="REASON", help="Show those set aside for this.")] = "",
     person: Annotated[int, typer.Option(help="Number of the person; -1 for nobody known.")] = 0,
     count: Annotated[int, typer.Option(min=1, max=2000, help="Faces shown at most, evenly spread.")] = 100,
     json: Json = False,
@@ -137,14 +141,14 @@ def sheet(
 
     job, store = _open(production, side)
     table = store.table()
-    rows = (table.person == person) & (table.reason == (show_reason or ""))
+    rows = (table.person == person) & (table.reason == reason)
     if not rows.any():
-        known = ", ".join(sorted({str(reason) for reason in table.reason if reason})) or "none"
+        known = ", ".join(sorted({str(other) for other in table.reason if other})) or "none"
         raise InputError(f"no such faces of person {person} in {production}; reasons there are: {known}")
     ids = _spread(table.id[rows].tolist(), count)
     found = store.load(ids)
     captions = [f"{f.id}\n{f.index} y{f.face.pose.yaw:+.0f} p{f.face.pose.pitch:+.0f}" for f in found]
-    title = f"{side.value}, {show_reason or 'kept'}: {len(ids)} of {int(rows.sum())}"
+    title = f"{side.value}, {reason or 'kept'}: {len(ids)} of {int(rows.sum())}"
     path = save_sheet(output or job.folder / f"{side.value}-sheet.png", contact_sheet(found, captions, title=title))
     show({"sheet": path, "ids": ids}, [f"sheet: {path}"], as_json=json)
 

@@ -105,7 +105,7 @@ def load_split(*, folder: Path | None = None) -> Split:
 
 def _read(path: Path) -> Split | None:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             regions = json.loads(archive["regions"].tobytes())
             return Split(archive["first"].tobytes(), archive["second"].tobytes(), tuple(map(_region, regions)))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

@@ -11,6 +11,7 @@ ROWS = 24  #: rows of the small picture that is compared
 LEAST = 14.0  #: mean difference (0-255) below which nothing is a cut
 TIMES = 3.0  #: how many times the recent median difference a cut has to be
 RECENT = 9  #: frames that make the median
+LITTLE = 3  #: with fewer frames than this before, a cut has to be twice as clear
 
 
 class CutDetector:
@@ -29,15 +30,12 @@ class CutDetector:
         small = self._small(pixels)
         last, self._last = self._last, small
         if last is None or last.shape != small.shape:
-            self._recent.clear()
             return True
         change = float(cv2.absdiff(small, last).mean())
         usual = float(np.median(self._recent)) if self._recent else 0.0
-        if change > max(LEAST, TIMES * usual):
-            self._recent.clear()
-            return True
-        self._recent.append(change)
-        return False
+        least = LEAST if len(self._recent) >= LITTLE else 2 * LEAST
+        self._recent.append(change)  # a cut as well: it hardly moves the median, while lasting fast motion does
+        return change > max(least, TIMES * usual)
 
     @staticmethod
     def _small(pixels: U8) -> U8:

@@ -140,4 +140,3 @@ def _target(store: FaceStore) -> tuple[list[Sample], list[int]]:
     chosen = runs(table.index[rows], RUNS, LONG)
     found: list[StoredFace] = store.load(_ids(table.id[rows], table.index[rows], chosen))
     return [(face.face, face.crop) for face in found if face.crop is not None], [face.index for face in found]
-
