@@ -30,7 +30,7 @@ def head(
     y, p = np.radians([yaw, pitch])
     turn_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
     turn_p = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
-    points = np.zeros((POINTS, 3), np.float32)
+    points: F32 = np.zeros((POINTS, 3), np.float32)
     points[:MESH] = scale * shape @ (turn_y @ turn_p).T + [*centre, 0]
     for k, ring in ((468, (33, 133)), (473, (263, 362))):
         points[k : k + 5] = points[list(ring)].mean(0)

@@ -1,5 +1,6 @@
 """Short clips of real and composed people for the tests of whole jobs."""
 
+import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -8,11 +9,17 @@ from typing import Any
 import av
 import numpy as np
 
+import doublecast
 from doublecast.types import U8
 
 ACTOR = "footage/grid/s1/bbaf2n.mpg"
 ACTOR_AGAIN = "footage/grid/s1/bbaf3s.mpg"
 TARGET = "footage/grid/other/sbia1a.mpg"
+
+
+def environment() -> dict[str, str]:
+    """Environment in which another process finds the package under test."""
+    return {**os.environ, "PYTHONPATH": str(Path(doublecast.__file__).parents[1])}
 
 
 def frames(path: Path, count: int = 1000) -> Iterator[U8]:

@@ -12,7 +12,7 @@ from doublecast.film import shape
 from doublecast.film.composite import blend, colour_difference
 from doublecast.film.smooth import smooth
 from doublecast.model.space import draw, fade, unwrap
-from doublecast.types import F32, MESH
+from doublecast.types import F32, MESH, Bool
 
 
 def shake(points: Sequence[F32]) -> float:
@@ -106,13 +106,13 @@ def test_a_blend_changes_only_masked_pixels_and_nothing_at_the_rim() -> None:
     under = frame[patch.y : patch.y + h, patch.x : patch.x + w].astype(int)
     change = np.abs(patch.pixels.astype(int) - under).max(2)
     assert change[patch.mask].mean() > 5
-    edge = patch.mask & ~people_erode(patch.mask)
+    edge = patch.mask & ~erode(patch.mask)
     assert np.median(change[edge]) < 6
     nothing = blend(frame, drawing, people.skin(2), np.zeros((128, 128), np.float32))
     assert nothing is None
 
 
-def people_erode(mask: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+def erode(mask: Bool) -> Bool:
     inner = mask.copy()
     for axis in (0, 1):
         for step in (1, -1):

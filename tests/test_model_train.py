@@ -86,7 +86,7 @@ def test_bad_options_name_the_good_ones(options: dict[str, Any], says: str) -> N
 def test_an_absent_device_is_named() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
-    with pytest.raises(InputError, match="not available here; choose one of .*cpu"):
+    with pytest.raises(InputError, match=r"not available here; choose one of .*cpu"):
         choose_device("cuda")
 
 

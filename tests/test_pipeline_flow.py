@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from doublecast.pipeline.flow import Flow
+from doublecast.pipeline.flow import Flow, depth_for
 
 
 def alive() -> list[str]:
@@ -72,3 +72,8 @@ def test_leaving_early_is_quick_while_everything_is_full() -> None:
 def test_depth_is_checked() -> None:
     with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
         Flow(depth=0)
+
+
+@pytest.mark.parametrize(("size", "depth"), [((640, 360), 8), ((1280, 720), 8), ((3840, 2160), 4), ((7680, 4320), 1)])
+def test_large_frames_wait_in_short_queues(size: tuple[int, int], depth: int) -> None:
+    assert depth_for(*size) == depth

@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pipeline_clips import environment
 
 from doublecast.errors import ProductionError
 from doublecast.production import (
@@ -50,7 +51,9 @@ def test_models_of_other_material_are_kept_apart(tmp_path: Path) -> None:
 
 
 def test_second_process_is_refused_and_sigkill_frees_the_lock(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True, env=environment()
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     with pytest.raises(ProductionError, match=rf"in use by another process \({process.pid}\)"):

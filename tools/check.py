@@ -1,4 +1,4 @@
-"""The one check: lint, formatting, types, tests. Run by `python3 bootstrap.py check`, by CI, and before every commit."""
+"""The one check: lint, formatting, types, tests. Run by `python3 bootstrap.py check` and by CI."""
 
 import subprocess
 import sys

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from doublecast import __version__
+from doublecast.cli.bench import bench
 from doublecast.cli.common import Commands, Json, errors, show
 from doublecast.cli.faces import SideName, faces
 from doublecast.cli.progress import Display
@@ -23,6 +24,7 @@ app = typer.Typer(
     help="Face replacement: two takes in, one labelled film out. Add --debug for tracebacks.",
 )
 app.add_typer(faces, name="faces")
+app.command()(bench)
 
 
 class Size(StrEnum):

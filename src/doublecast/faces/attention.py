@@ -47,7 +47,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Two TFLite models and the regions between them: image-side lips, left eye, right eye."""
+    """Two TFLite models and the regions between them: lips, image-left eye, image-right eye."""
 
     first: bytes
     second: bytes

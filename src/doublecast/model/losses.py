@@ -4,10 +4,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+WINDOW = 8  #: side of the window of the structural similarity, in texels
 
-def structural(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
-    """Structural similarity per texel, (N, C, H - w + 1, W - w + 1), at most 1 (Wang et al. 2004, box window)."""
-    mean_x, mean_y, xx, yy, xy = (F.avg_pool2d(t, window, 1) for t in (x, y, x * x, y * y, x * y))
+
+def _box(x: Tensor) -> Tensor:
+    """Mean over 8x8 windows, (N, C, H - 7, W - 7), by three doublings along each axis: on CPUs some ten times faster,
+    backward included, than average pooling with stride 1."""
+    for step in (1, 2, 4):
+        x = x[..., step:] + x[..., :-step]
+    for step in (1, 2, 4):
+        x = x[..., step:, :] + x[..., :-step, :]
+    return x / WINDOW**2
+
+
+def structural(x: Tensor, y: Tensor) -> Tensor:
+    """Structural similarity per texel, (N, C, H - 7, W - 7), at most 1 (Wang et al. 2004, with a box window)."""
+    mean_x, mean_y, xx, yy, xy = (_box(t) for t in (x, y, x * x, y * y, x * y))
     var_x, var_y, cov = xx - mean_x * mean_x, yy - mean_y * mean_y, xy - mean_x * mean_y
     a = (2 * mean_x * mean_y + 1e-4) * (2 * cov + 9e-4)
     return a / ((mean_x * mean_x + mean_y * mean_y + 1e-4) * (var_x + var_y + 9e-4))
@@ -19,11 +31,11 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
 
 def reconstruction(output: Tensor, truth: Tensor, weight: Tensor) -> dict[str, Tensor]:
     """L1, (1 - SSIM) / 2 at two scales, and L1 of first differences, each a weighted mean."""
-    edge = 3
-    inner = weight[:, :, edge:-edge, edge:-edge]
-    dssim = _mean((1 - structural(output, truth)) / 2, inner)
+    before, after = (WINDOW - 1) // 2, WINDOW // 2
+    inner = slice(before, -after)
+    dssim = _mean((1 - structural(output, truth)) / 2, weight[:, :, inner, inner])
     half = [F.avg_pool2d(t, 2) for t in (output, truth, weight)]
-    coarse = _mean((1 - structural(half[0], half[1])) / 2, half[2][:, :, edge:-edge, edge:-edge])
+    coarse = _mean((1 - structural(half[0], half[1])) / 2, half[2][:, :, inner, inner])
     error = output - truth
     across = _mean(error.diff(dim=3).abs(), torch.minimum(weight[:, :, :, 1:], weight[:, :, :, :-1]))
     down = _mean(error.diff(dim=2).abs(), torch.minimum(weight[:, :, 1:], weight[:, :, :-1]))

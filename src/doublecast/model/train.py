@@ -227,8 +227,8 @@ def _loop(trainer: Trainer, folder: Path, people: list[list[Sitter]]) -> Generat
                 yield _progress(trainer)
                 told, told_faces = now, trainer.faces
             if now - last_save >= config.save_seconds and config.done(trainer.step, trainer.seconds) < 1:
-                path, saved = trainer.save(folder, parts), trainer.step
-                yield Saved(trainer.step, path, sheet(trainer.averaged(), people, trainer.device))
+                written, saved = trainer.save(folder, parts), trainer.step
+                yield Saved(trainer.step, written, sheet(trainer.averaged(), people, trainer.device))
                 last_save = time.perf_counter()
     finally:
         if saved != trainer.step and np.isfinite(parts.get("l1", np.nan)):
@@ -244,4 +244,3 @@ def _progress(trainer: Trainer) -> Progress:
     if config.steps is not None:
         return Progress("train", min(trainer.step, config.steps), config.steps, "steps")
     return Progress("train", min(trainer.seconds / 60, config.minutes), config.minutes, "minutes")
-

@@ -11,7 +11,7 @@ from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
 from doublecast.model.checkpoint import latest
-from doublecast.pipeline.flow import Flow
+from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.train import model_folder
 from doublecast.production import FilmRecord, Production, TakeInput, opened
 from doublecast.trust import FilmWriter, Label, Statement, check_output
@@ -125,7 +125,8 @@ def _render(
     writer = FilmWriter(
         film, take, info, label=Label(), statement=statement, parts=parts, overwrite=True, crf=CRF, job=key
     )
-    with writer, Reader(take, start=writer.resume_index) as reader, Flow() as flow:
+    depth = depth_for(info.width, info.height)
+    with writer, Reader(take, start=writer.resume_index) as reader, Flow(depth=depth) as flow:
         start = writer.resume_index
         faces = smooth(store.scan(take=take.key(), person=0, start=max(0, start - LEAD_IN)))
         frames = together(flow.ahead(reader, name="decode"), faces)
@@ -135,7 +136,7 @@ def _render(
             writer.write(frame, patches)
             replaced += bool(patches)
             done = frame.index + 1
-            on_event(Progress("convert", done, total, "frames", film.name))
+            on_event(Progress("convert", done, None if total is None else max(total, done), "frames", film.name))
         problems = list(reader.problems)
     problems += writer.problems
     on_event(Progress("convert", done, done, "frames", film.name))

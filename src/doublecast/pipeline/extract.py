@@ -11,7 +11,7 @@ from doublecast.events import Listener, Note, Progress, ignore
 from doublecast.faces.track import FaceTracker
 from doublecast.faceset import FaceStore, StoredFace, TakeRecord, cut, face_id
 from doublecast.faceset.store import IMPORTED
-from doublecast.pipeline.flow import Flow
+from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.production import Production, Side, TakeInput, opened
 from doublecast.types import Face, Frame
 from doublecast.video import Reader, Take, find_takes, probe
@@ -101,7 +101,7 @@ def _extract_take(store: FaceStore, take: Take, side: Side, on_event: Listener) 
     total = None if info.frames is None else float(info.frames)
     number = store.take_number(record.key)
     tracker = FaceTracker(first_track=_next_track(store, number), pictures=take.kind == "pictures")
-    with Reader(take, start=start) as reader, Flow() as flow:
+    with Reader(take, start=start) as reader, Flow(depth=depth_for(info.width, info.height)) as flow:
         frames = flow.ahead(reader, name="decode")
         tracked = flow.ahead(((frame, tracker.step(frame)) for frame in frames), name="track")
         stored = flow.ahead((_cut(frame, faces, record, number) for frame, faces in tracked), name="cut")
@@ -154,7 +154,7 @@ def _store(
     for index, faces in frames:
         waiting += faces
         done = index + 1
-        on_event(Progress(stage, done, total, "frames", record.name))
+        on_event(Progress(stage, done, None if total is None else max(total, done), "frames", record.name))
         if len(waiting) >= BATCH_FACES or time.monotonic() - last > BATCH_SECONDS:
             store.append(waiting, take=record.key, frames_done=done)
             waiting, saved, last = [], done, time.monotonic()

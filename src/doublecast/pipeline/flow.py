@@ -19,11 +19,17 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+MEMORY = 150_000_000  #: bytes of frames that wait between two threads, at most (one frame may be larger)
 _POLL = 0.5  #: seconds; a waiting main thread looks for Ctrl-C this often where locks cannot be interrupted (Windows)
 
 
 class StoppedError(Exception):
     """Raised inside a stage whose flow has ended; never seen by callers."""
+
+
+def depth_for(width: int, height: int, *, most: int = 8) -> int:
+    """How many frames of this size may wait between two threads: RGB and the decoded planes, `MEMORY` in all."""
+    return max(1, min(most, int(MEMORY / (4.5 * width * height))))
 
 
 class Flow:

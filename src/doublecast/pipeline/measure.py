@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from doublecast.events import Listener, Progress, ignore
@@ -13,12 +14,13 @@ from doublecast.faceset import FaceStore, StoredFace, cut
 from doublecast.metrics import Measure, Sample, measure_film
 from doublecast.production import TakeInput
 from doublecast.report import Comparison
-from doublecast.types import F32, I64, Face, Frame
+from doublecast.types import F32, I64, U8, Face, Frame
 from doublecast.video import PICTURES, Reader, Take
 
 RUNS = 32  #: places of a film that are measured
 LONG = 3  #: frames in a row at each place, so that flicker can be measured
 FIRST = 6000  #: only so many frames from the beginning are looked at, to bound the time
+WIDEST = 1280  #: pixels, longer side of a shown frame
 SHOWN = 4  #: frames shown before and after
 FOUND = 0.3  #: least overlap of the boxes of the actor's face and the film's
 
@@ -46,23 +48,24 @@ def compare(
     films: list[Sample] = []
     played: list[Sample] = []
     indices: list[int] = []
-    before: dict[int, Frame] = {}
-    after: dict[int, Frame] = {}
+    before: dict[int, U8] = {}
+    after: dict[int, U8] = {}
+    times: dict[int, float] = {}
     tracker = FaceTracker(pictures=True)
     for done, frame in enumerate(_frames(film_take(film), set(chosen.tolist())), 1):
         stored = faces[frame.index]
         on_event(Progress("report", done, len(chosen), "frames", "measuring"))
         if frame.index in shown:
-            after[frame.index] = frame
+            after[frame.index], times[frame.index] = _small(frame.pixels), frame.seconds
         found = _nearest(tracker.step(frame), stored.face)
         if found is not None and stored.crop is not None:
             films.append((found, cut(frame.pixels, stored.face.points)))
             played.append((stored.face, stored.crop))
             indices.append(frame.index)
     for frame in _frames(_source(take), shown):
-        before[frame.index] = frame
+        before[frame.index] = _small(frame.pixels)
     both = sorted(after.keys() & before.keys())
-    pairs = [Comparison(after[n].seconds, before[n].pixels, after[n].pixels) for n in both]
+    pairs = [Comparison(times[n], before[n], after[n]) for n in both]
     if not films:
         return Compared([], pairs)
     samples, numbers = _target(target)
@@ -81,12 +84,19 @@ def compare(
 def runs(indices: I64, count: int, length: int) -> I64:
     """Numbers of at most ``count`` runs of ``length`` consecutive ones among ``indices``, evenly spread, sorted."""
     known = np.unique(indices)
-    starts = known[np.isin(known + length - 1, known)] if len(known) else known
-    starts = starts[[bool(np.isin(np.arange(n, n + length), known).all()) for n in starts]] if len(starts) else known
+    starts = known[np.isin(known[:, None] + np.arange(length), known).all(1)]
     if not len(starts):
         return known[:0]
     chosen = starts[np.unique(np.linspace(0, len(starts) - 1, min(len(starts), count)).round().astype(int))]
     return np.unique(chosen[:, None] + np.arange(length))
+
+
+def _small(pixels: U8) -> U8:
+    """A picture for the report, at most `WIDEST` pixels wide and high."""
+    scale = WIDEST / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels.copy()
+    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def film_take(film: Path) -> Take:
