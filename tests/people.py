@@ -41,7 +41,7 @@ def skin(seed: int, size: int = 128) -> F32:
     """A smooth random texture, float32 (size, size, 3) in 0-1, left-right symmetric in its coarse parts."""
     rng = np.random.default_rng(seed)
     coarse = cv2.resize(rng.random((7, 7, 3)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
-    return np.clip(0.25 + 0.5 * coarse, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(0.25 + 0.5 * coarse, 0, 1), np.float32)
 
 
 def picture(points: F32, texture: F32, size: int = 256) -> U8:

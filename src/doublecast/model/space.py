@@ -18,10 +18,9 @@ import numpy.typing as npt
 from doublecast.faces.geometry import OVAL
 from doublecast.types import F32, I32, MESH, U8, Bool
 
-FACING_HIDDEN, FACING_SEEN = (
-    0.12,
-    0.42,
-)  #: cosine to the camera below which a triangle is hidden, above which it is seen
+AROUND_HIDDEN, AROUND_SEEN = -0.02, 0.28  #: cosine to the camera of what is around: below hidden, above seen
+SKIN_HIDDEN, SKIN_SEEN = -0.05, 0.15  #: the same for a single triangle
+AROUND = 0.09  #: reach of "around", in texture coordinates
 EYE_RINGS = (
     [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
     [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249],
@@ -125,6 +124,25 @@ def facing(points: F32) -> F32:
     return cosine
 
 
+@cache
+def _neighbours() -> F32:
+    """How much each triangle counts for the surface around another, float32 (T, T): Gaussian in the texture."""
+    centres = layout().uv[layout().triangles].mean(1)
+    squared = np.square(centres[:, None] - centres[None]).sum(2)
+    return np.asarray(np.exp(-0.5 * squared / AROUND**2) * ~_openings()[None], np.float32)
+
+
+def turned(points: F32) -> F32:
+    """How far the face around each triangle is turned to the camera, float32 (T,): 0 hidden, 1 seen.
+
+    Of normals averaged over the neighbourhood, so that nostrils and the sides of the nose count as what is around them.
+    """
+    a, b, c = (points[layout().triangles[:, k]] for k in range(3))
+    normal = _neighbours() @ np.cross(b - a, c - a)
+    cosine = normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)
+    return np.asarray(np.clip((cosine - AROUND_HIDDEN) / (AROUND_SEEN - AROUND_HIDDEN), 0, 1), np.float32)
+
+
 def inside(size: int) -> U8:
     """uint8 (size, size): 255 where the layout has a face."""
     return _table(size).inside
@@ -178,8 +196,9 @@ def unwrap(pixels: U8, points: F32, size: int) -> tuple[U8, U8]:
     table = _table(size)
     where = np.einsum("nkc,nk->nc", xy[table.corners], table.weights).astype(np.float32).reshape(size, size, 2)
     texture = _remap(part, where, cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-    cosine = np.append(np.where(_openings(), np.float32(1), facing(points)), np.float32(-1))[table.triangle]
-    seen = np.clip((cosine - FACING_HIDDEN) / (FACING_SEEN - FACING_HIDDEN), 0, 1)
+    cosine = np.where(_openings(), 1, facing(points))
+    shown = turned(points) * np.clip((cosine - SKIN_HIDDEN) / (SKIN_SEEN - SKIN_HIDDEN), 0, 1)
+    seen = np.append(shown, 0)[table.triangle]
     outside = (where < -0.5).any(2) | (where > np.array([part.shape[1] - 0.5, part.shape[0] - 0.5], np.float32)).any(2)
     seen[outside] = 0
     visible = np.asarray(cv2.blur((seen * 255).astype(np.uint8), (3, 3)), np.uint8)
@@ -203,7 +222,7 @@ class Drawing:
 
 
 def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) -> Drawing | None:
-    """Rasterise a mesh (>= 468, 3), nearest triangle last, back faces left out; None when it lies outside the frame.
+    """Rasterise a mesh (>= 468, 3), nearest triangle last; None when it lies outside the frame.
 
     Meshes larger than ``resolution`` pixels are rasterised at that size and the smooth map is enlarged.
     """
@@ -218,13 +237,12 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
     factor = np.array([w / (x1 - x0), h / (y1 - y0)], np.float32)
     xy = ((points[:MESH, :2] - np.array([x0, y0], np.float32) + 0.5) * factor - 0.5).astype(np.float32)
     triangles = layout().triangles
-    cosine = facing(points)
-    front = np.flatnonzero(cosine > 0)
-    depth = points[triangles[front], 2].mean(1)
-    ids = rasterise(xy, triangles, front[np.argsort(-depth)].astype(np.int32), (h, w))
+    order = np.argsort(-points[triangles, 2].mean(1)).astype(np.int32)
+    opening = _openings()[order]
+    open_now = order[opening & (facing(points)[order] > 0)]  # first, so that lids and lips lie over them
+    ids = rasterise(xy, triangles, np.concatenate([open_now, order[~opening]]), (h, w))
     uv = _interpolate(xy, ids)
-    cover = np.where(_openings(), 1, np.clip((cosine - 0.05) / (FACING_SEEN - 0.05), 0, 1))
-    seen = np.append(cover, 0).astype(np.float32)[ids]
+    seen = np.append(turned(points), 0).astype(np.float32)[ids]
     if scale < 1:
         full = (x1 - x0, y1 - y0)
         uv = np.asarray(cv2.resize(uv, full, interpolation=cv2.INTER_LINEAR), np.float32)
