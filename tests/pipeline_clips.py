@@ -31,8 +31,10 @@ def frames(path: Path, count: int = 1000) -> Iterator[U8]:
             yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
-def write(path: Path, pictures: Iterable[U8], *, pix_fmt: str = "yuv420p", codec: str = "libx264") -> Path:
-    """Write pictures as a clip of 25 frames a second."""
+def write(
+    path: Path, pictures: Iterable[U8], *, pix_fmt: str = "yuv420p", codec: str = "libx264", rotation: int = 0
+) -> Path:
+    """Write pictures as a clip of 25 frames a second; rotation: of the display matrix, degrees anticlockwise."""
     with av.open(str(path), "w") as out:
         stream: Any = None
         for number, picture in enumerate(pictures):
@@ -41,6 +43,8 @@ def write(path: Path, pictures: Iterable[U8], *, pix_fmt: str = "yuv420p", codec
                 stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], pix_fmt
                 if codec == "libx264":
                     stream.options = {"crf": "12", "preset": "ultrafast"}
+                if rotation:
+                    stream.set_display_rotation(rotation)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, 25)
             out.mux(stream.encode(frame.reformat(format=pix_fmt)))

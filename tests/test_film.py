@@ -9,7 +9,7 @@ import pytest
 from doublecast.errors import NoFaceError
 from doublecast.faces.geometry import OVAL
 from doublecast.film import shape
-from doublecast.film.composite import blend, colour_difference
+from doublecast.film.composite import blend, colour_difference, sharpen, sharpness_difference
 from doublecast.film.smooth import smooth
 from doublecast.model.space import draw, fade, unwrap
 from doublecast.types import F32, MESH, Bool
@@ -94,6 +94,18 @@ def test_the_colour_match_brings_the_light_of_the_shot() -> None:
     lit = decoded + colour_difference(decoded, seen, visible)
     inner = fade(size) > 0.9
     assert np.abs(lit - truth)[inner].mean() < 0.35 * np.abs(decoded - truth)[inner].mean()
+
+
+def test_sharpness_follows_the_shot() -> None:
+    size, rng = 96, np.random.default_rng(0)
+    crisp = np.clip(people.skin(1, size) + rng.normal(0, 0.08, (size, size, 3)), 0, 1).astype(np.float32)
+    soft = sharpen(crisp, -0.6)
+    visible = np.full((size, size), 255, np.uint8)
+    lacks = sharpness_difference(soft, (crisp * 255).astype(np.uint8), visible)
+    too_much = sharpness_difference(crisp, (soft * 255).astype(np.uint8), visible)
+    assert lacks > 0.5 and too_much < -0.3
+    assert sharpness_difference(sharpen(soft, lacks), (crisp * 255).astype(np.uint8), visible) < lacks / 2
+    assert sharpness_difference(crisp, (soft * 255).astype(np.uint8), np.zeros((size, size), np.uint8)) == 0
 
 
 def test_a_blend_changes_only_masked_pixels_and_nothing_at_the_rim() -> None:

@@ -40,9 +40,27 @@ def colour_difference(decoded: F32, seen: U8, visible: U8) -> F32:
     return matched
 
 
+def _fine(texture: F32) -> F32:
+    """The detail of a texture float32 (S, S, 3) that is finer than about two texels."""
+    return texture - np.asarray(cv2.GaussianBlur(texture, (0, 0), 1.0), np.float32)
+
+
+def sharpness_difference(decoded: F32, seen: U8, visible: U8) -> float:
+    """How much of its own fine detail the decoded texture lacks (positive) or has too much, to be as sharp as the shot.
+
+    Arguments as in `colour_difference`. Between -0.7 (the shot is blurred) and 0.9 (more would bring out noise).
+    """
+    weight = (visible > 128) & (fade(decoded.shape[0]) > 0.5)
+    if not weight.any():
+        return 0.0
+    shot: F32 = seen.astype(np.float32) / np.float32(255)
+    have, want = (float(np.abs(_fine(x))[weight].mean()) for x in (decoded, shot))
+    return float(np.clip(want / max(have, 1e-4) - 1, -0.7, 0.9))
+
+
 def sharpen(texture: F32, amount: float) -> F32:
-    """Unsharp mask of a texture float32 (S, S, 3) with a radius of one texel."""
-    return np.clip(texture + amount * (texture - cv2.GaussianBlur(texture, (0, 0), 1.0)), 0, 1).astype(np.float32)
+    """Add ``amount`` times its own fine detail to a texture float32 (S, S, 3); less than 0 softens."""
+    return np.clip(texture + amount * _fine(texture), 0, 1).astype(np.float32)
 
 
 def blend(frame: U8, drawing: Drawing, texture: F32, opacity: F32) -> Patch | None:

@@ -1,6 +1,7 @@
 """The actor's film with the target's face: checkpoint + face -> pixels back in the frame."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from doublecast.faceset import FaceStore
 from doublecast.film import shape
-from doublecast.film.composite import blend, colour_difference, sharpen
+from doublecast.film.composite import blend, colour_difference, sharpen, sharpness_difference
 from doublecast.model.checkpoint import load_network
 from doublecast.model.material import spread
 from doublecast.model.networks import pack
@@ -17,7 +18,16 @@ from doublecast.model.train import choose_device
 from doublecast.types import F32, U8, Face, Frame, Patch
 
 SAMPLES = 800  #: faces that a resting shape is learned from
-STEADY = 0.12  #: seconds over which the colour match is averaged
+STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Match:
+    """What brings a decoded texture into the shot at one moment: colour float32 (S, S, 3) to add, and sharpness."""
+
+    seconds: float
+    colour: F32
+    sharpness: float
 
 
 def _shape_of(store: FaceStore) -> shape.Shape:
@@ -37,7 +47,7 @@ class Swapper:
         self._network = load_network(checkpoint, self._device)
         self._target = self._network.config.identities.index("target")
         self._shapes = _shape_of(actor), _shape_of(target)
-        self._colour: dict[int, tuple[float, F32]] = {}
+        self._matches: dict[int, _Match] = {}
 
     def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
         """The pixels to change in a frame (upright), one patch per face that can be drawn."""
@@ -51,8 +61,11 @@ class Swapper:
             return None
         seen, visible = unwrap(frame.pixels, face.points, size)
         texture = self._decode(seen, visible)
-        colour = self._steady(frame, face.track, colour_difference(texture, seen, visible))
-        texture = sharpen(np.clip(texture + colour, 0, 1).astype(np.float32), 0.6)
+        wanted = _Match(
+            frame.seconds, colour_difference(texture, seen, visible), sharpness_difference(texture, seen, visible)
+        )
+        match = self._steady(face.track, wanted)
+        texture = sharpen(np.clip(texture + match.colour, 0, 1).astype(np.float32), match.sharpness)
         return blend(frame.pixels, drawing, texture, fade(size))
 
     @torch.inference_mode()
@@ -63,13 +76,13 @@ class Swapper:
         decoded: F32 = self._network.swap(x, self._target)[0].permute(1, 2, 0).float().cpu().numpy()
         return np.ascontiguousarray(decoded)
 
-    def _steady(self, frame: Frame, track: int, colour: F32) -> F32:
-        """The colour match averaged over the last moments of the track, so that it does not flicker."""
-        before = self._colour.get(track)
-        now = frame.seconds
-        if before is not None and 0 <= now - before[0] < 5 * STEADY:
-            share = 1 - float(np.exp(-(now - before[0]) / STEADY))
-            colour = before[1] + max(share, 1e-3) * (colour - before[1])
-        self._colour = {t: v for t, v in self._colour.items() if abs(now - v[0]) < 5 * STEADY}
-        self._colour[track] = (now, colour)
-        return colour
+    def _steady(self, track: int, now: _Match) -> _Match:
+        """The match averaged over the last moments of the track, so that it does not flicker."""
+        before = self._matches.get(track)
+        if before is not None and 0 <= now.seconds - before.seconds < 5 * STEADY:
+            share = max(1 - float(np.exp(-(now.seconds - before.seconds) / STEADY)), 1e-3)
+            colour = before.colour + share * (now.colour - before.colour)
+            now = _Match(now.seconds, colour, before.sharpness + share * (now.sharpness - before.sharpness))
+        self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
+        self._matches[track] = now
+        return now

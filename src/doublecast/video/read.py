@@ -208,6 +208,7 @@ class Reader:
             raise ValueError("the frames of a Reader can be read once; open another")
         info, turned = self.info, self.info.orientation
         first = last = None
+        end = 0.0
         stored = (self._first.width, self._first.height)
         converter = Converter(info.colour, *stored, exact=self._exact)
         frame: av.VideoFrame | None = self._first
@@ -217,6 +218,7 @@ class Reader:
             self._damaged += frame.is_corrupt
             pts = last = self._pts(frame, last)
             first = pts if first is None else first
+            end = float((pts + (frame.duration or self._step)) * info.time_base)
             if index >= self._start:
                 native = converter.planes(frame)
                 native.pts = pts
@@ -225,22 +227,30 @@ class Reader:
                     pixels = turned.upright(pixels)
                 yield Frame(pixels, index, pts, info.time_base, native)
             frame = next(self._frames, None)
-        self._report(float((last - first) * info.time_base) if first is not None and last is not None else 0.0)
+        self._report(float((last - first) * info.time_base) if first is not None and last is not None else 0.0, end)
 
     def _pts(self, frame: av.VideoFrame, last: int | None) -> int:
         """The frame's time; where it is missing or does not grow, the next that does."""
-        step = max(1, round(1 / (self.info.rate * self.info.time_base))) if self.info.rate else 1
         pts = frame.pts if frame.pts is not None else frame.dts
         if pts is None:
-            return 0 if last is None else last + step
+            return 0 if last is None else last + self._step
         return pts if last is None or pts > last else last + 1
 
-    def _report(self, shown: float) -> None:
+    @property
+    def _step(self) -> int:
+        """Usual time from frame to frame, in units of the time base."""
+        return max(1, round(1 / (self.info.rate * self.info.time_base))) if self.info.rate else 1
+
+    def _report(self, shown: float, end: float) -> None:
+        """shown: seconds from the first frame to the last one. end: time at which the last one ends."""
+        slack = 1.0  # a container may last as long as its sound
+        if "DURATION" in self._stream.metadata:  # Matroska: when the picture itself ends
+            shown, slack = end, 0.1
         expected = self._stream.frames or 0
         if expected - self.decoded > max(2, expected // 100):
             share = f"{self.decoded} of {expected} frames ({self.decoded / expected:.0%})"
             self.problems.append(f"only {share} can be decoded; the file is cut off or damaged.")
-        elif not expected and shown < 0.98 * (self.info.seconds or 0) - 1:
+        elif not expected and shown < 0.98 * (self.info.seconds or 0) - slack:
             self.problems.append(f"the picture ends after {shown:.1f} of {self.info.seconds:.1f} seconds.")
         elif self._errors:
             self.problems.append(f"{self._errors} damaged places; {self.decoded} frames can be decoded.")
