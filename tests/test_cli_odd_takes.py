@@ -46,7 +46,10 @@ def _clip(pix_fmt: str, *codecs: str) -> Make:
     def make(folder: Path, pictures: list[U8]) -> Path:
         for codec in codecs:
             if codec in av.codecs_available and pix_fmt in {f.name for f in av.Codec(codec, "w").video_formats or ()}:
-                return write(folder / f"{pix_fmt}.mp4", pictures, pix_fmt=pix_fmt, codec=codec)
+                path = write(folder / f"{pix_fmt}.mkv", pictures, pix_fmt=pix_fmt, codec=codec)
+                with av.open(str(path)) as container:
+                    assert next(container.decode(video=0)).format.name == pix_fmt
+                return path
         pytest.skip(f"no encoder for {pix_fmt} is here")
 
     return make
@@ -83,7 +86,7 @@ def _alpha(folder: Path, pictures: list[U8]) -> Path:
 @pytest.mark.parametrize(
     ("make", "size"),
     [
-        pytest.param(_clip("gray", "libx264", "libx265", "ffv1"), WIDE, id="grey"),
+        pytest.param(_clip("gray", "ffv1", "libx265"), WIDE, id="grey"),
         pytest.param(_clip("yuv420p10le", "libx265", "libx264"), WIDE, id="10-bit"),
         pytest.param(_alpha, WIDE, id="alpha"),
         pytest.param(_portrait, TALL, id="portrait"),
