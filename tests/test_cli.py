@@ -148,8 +148,18 @@ def test_output_that_is_the_input(tmp_path: Path, shared: Path) -> None:
     clip = tmp_path / "clip.mpg"
     clip.write_bytes((shared / ACTOR).read_bytes())
     clip = clip.rename(clip.with_suffix(".mkv"))
-    run("swap", clip, shared / TARGET, "-o", clip, "--overwrite", *SHORT, code=2)
-    assert clip.read_bytes() == (shared / ACTOR).read_bytes()
+    for actor, target in ((clip, shared / TARGET), (shared / TARGET, clip)):
+        run("swap", actor, target, "-o", clip, "--overwrite", *SHORT, code=2)
+        assert clip.read_bytes() == (shared / ACTOR).read_bytes()
+
+
+def test_folder_that_may_not_be_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "is_dir", forbidden)
+    result = run("extract", tmp_path / "clip.mp4", "--to", tmp_path / "job", "--side", "actor", code=2)
+    assert "access is not allowed" in result.stderr
 
 
 @pytest.mark.parametrize(

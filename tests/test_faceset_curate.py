@@ -327,6 +327,8 @@ def test_contact_sheets(tmp_path: Path) -> None:
     np.testing.assert_array_equal(drawn[..., ::-1], sheet)
     assert [p.name for p in path.parent.iterdir()] == ["sheet.png"]
     (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot be written as \.pdf"):
+        save_sheet(tmp_path / "sheet.pdf", sheet)
     with pytest.raises(OutputError, match=r"sheet\.png"):
         save_sheet(tmp_path / "file" / "sheet.png", sheet)
     bare = StoredFace(1, "a", 1, 1, faces[0].time_base, faces[0].face)

@@ -20,7 +20,8 @@ from people import head
 
 from doublecast.errors import OutputError, ProductionError
 from doublecast.faces.geometry import align
-from doublecast.faceset import FaceStore, StoredFace, cut, face_id
+from doublecast.faceset import FaceStore, StoredFace, TakeRecord, cut, face_id
+from doublecast.faceset.ledger import Ledger
 from doublecast.types import U8, Crop
 
 TAKE, OTHER = FakeTake("a"), FakeTake("b")
@@ -219,6 +220,18 @@ def test_readers_see_what_another_store_appends(store: FaceStore, noise: U8) -> 
     assert len(reader) == 23 and [take.name for take in reader.takes()] == ["a", "b", "c"]
 
 
+def rename(folder: Path, name: str) -> None:
+    content = json.loads((folder / "takes.json").read_text())
+    content["takes"][0]["name"] = name
+    (folder / "takes.json").write_text(json.dumps(content))
+
+
+def test_take_with_a_file_name_that_is_no_text(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"/takes/caf\xe9.mp4")
+    Ledger(tmp_path / "takes.json").add(TakeRecord("key", "caf_", (odd,), "video", 8, 8))
+    assert Ledger(tmp_path / "takes.json").read()[0].files == (odd,)
+
+
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
@@ -226,6 +239,7 @@ def test_readers_see_what_another_store_appends(store: FaceStore, noise: U8) -> 
         (lambda f: (f / "takes.json").write_text('{"format": 1, "tak'), "damaged"),
         (lambda f: (f / "takes.json").write_text('{"format": 1, "takes": [{"key": "x"}]}'), "damaged"),
         (lambda f: (f / "takes.json").write_text("[]"), "damaged"),
+        (lambda f: rename(f, "../../elsewhere"), "no plain name"),
         (lambda f: (f / "takes.json").unlink(), "no takes.json"),
         (lambda f: [p.write_bytes(b"x") for p in (f / "faces.lance" / "_versions").iterdir()], "Cannot read"),
         (lambda f: [p.write_bytes(b"x") for p in (f / "curation.lance" / "_versions").iterdir()], "Cannot read"),
@@ -260,9 +274,9 @@ def test_full_disk(store: FaceStore, noise: U8, monkeypatch: pytest.MonkeyPatch)
             store.set_aside([face_id(0, 0, 0)])
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        with pytest.raises(OutputError, match=r"takes\.json.*No space left"):
+        with pytest.raises(OutputError, match=r"takes\.json: the disk is full"):
             store.append([row(0, noise, take=fresh, number=2)], take=fresh.key(), frames_done=1)
-    assert len(store) == 19 and not [p for p in store.folder.iterdir() if p.name.endswith(".new")]
+    assert len(store) == 19 and not [p for p in store.folder.iterdir() if p.name.endswith(".tmp")]
     assert store.begin_take(fresh, fresh).frames_done == 0
     store.append([row(0, noise, take=fresh, number=2)], take=fresh.key(), frames_done=1)
     assert len(store) == 20
@@ -271,12 +285,12 @@ def test_full_disk(store: FaceStore, noise: U8, monkeypatch: pytest.MonkeyPatch)
 def test_many_small_appends_are_tidied(tmp_path: Path, noise: U8) -> None:
     store = FaceStore(tmp_path)
     store.begin_take(TAKE, TAKE)
-    for i in range(12):
+    for i in range(34):
         store.append([row(i, noise)], take=TAKE.key(), frames_done=i + 1)
     store.append([], take=TAKE.key(), frames_done=40)
     store.finish_take(TAKE.key(), ["3 frames are damaged"])
     assert len(lance.dataset(str(tmp_path / "faces.lance")).get_fragments()) == 1
-    assert [face.index for face in store.scan(crops=True)] == list(range(12))
+    assert [face.index for face in store.scan(crops=True)] == list(range(34))
     (record,) = store.takes()
     assert (record.finished, record.frames_done, record.problems) == (True, 40, ("3 frames are damaged",))
     assert (record.width, record.height, record.seconds) == (256, 256, 4.0)

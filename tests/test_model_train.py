@@ -1,7 +1,8 @@
 """Networks, losses, augmentation, checkpoints and the loop."""
 
+import errno
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,8 +11,9 @@ import numpy as np
 import people
 import pytest
 import torch
+from safetensors import SafetensorError
 
-from doublecast.errors import InputError, ModelError, NoFaceError
+from doublecast.errors import InputError, ModelError, NoFaceError, OutputError
 from doublecast.events import Event, Saved, Step
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.model import augment, checkpoint, losses
@@ -42,6 +44,9 @@ class Store:
 
     def load(self, ids: Sequence[int], *, crops: bool = True) -> list[StoredFace]:
         return [self.faces[k] for k in ids]
+
+    def each(self, ids: Sequence[int], *, crops: bool = False) -> Iterator[StoredFace]:
+        yield from self.load(ids, crops=crops)
 
 
 def store(seed: int, count: int = 14) -> FaceStore:
@@ -200,8 +205,37 @@ def test_another_format_version_is_refused(tmp_path: Path) -> None:
     run(tmp_path, 1)
     path = checkpoint.checkpoints(tmp_path)[-1] / "state.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 99}))
-    with pytest.raises(ModelError, match="format 99"):
-        checkpoint.read_state(path.parent)
+    for read in (checkpoint.read_state, lambda _: checkpoint.latest(tmp_path)):
+        with pytest.raises(ModelError, match="format 99"):
+            read(path.parent)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+)
+def test_a_full_disk_is_told_and_leaves_the_older_checkpoints_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    kept = checkpoint.save(tmp_path, checkpoint.State(NetworkConfig(), 1, 1, 1.0), {}, {})
+    (tmp_path / ".checkpoint-00000002.partial").mkdir()  # of a killed process
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", full)
+        with pytest.raises(OutputError, match=r"checkpoint-00000003: the disk is full"):
+            checkpoint.save(tmp_path, checkpoint.State(NetworkConfig(), 3, 3, 1.0), {}, {})
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_what_was_just_saved_is_never_dropped(tmp_path: Path) -> None:
+    for step in (7, 8, 9, 2):  # a model that began anew beside damaged checkpoints
+        last = checkpoint.save(tmp_path, checkpoint.State(NetworkConfig(), step, 1, 1.0), {}, {})
+    assert last.is_dir()
 
 
 def test_another_size_does_not_go_on_from_this_model(tmp_path: Path) -> None:

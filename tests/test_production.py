@@ -70,6 +70,9 @@ def test_second_process_is_refused_and_sigkill_frees_the_lock(tmp_path: Path) ->
         ("format = 99\ndoublecast = '9.0'\n", "made by doublecast 9.0 in format 99"),
         ("format = ", "damaged"),
         ("format = 1\n[[inputs.actor]]\nname = 'x'\n", "damaged"),
+        ("format = 1\n[[inputs.actor]]\nname = '../x'\nkey = 'k'\nkind = 'video'\nfiles = []\n", "no plain name"),
+        ("format = 1\n[models.'../../x']\nsize = 96\nmaterial = 'm'\n", "no plain name"),
+        ("format = 1\n[models.'..']\nsize = 96\nmaterial = 'm'\n", "no plain name"),
         (None, "holds other files"),
     ],
 )

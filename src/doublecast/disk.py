@@ -48,6 +48,12 @@ def atomic_write(path: Path, data: bytes) -> None:
         raise OutputError(disk_message(path, error)) from error
 
 
+def sync_file(path: Path) -> None:
+    """Make what was written to a file durable (opened for writing, as Windows wants it)."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in ``folder`` durable (nothing to do on Windows)."""
     if sys.platform == "win32":

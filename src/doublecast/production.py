@@ -291,19 +291,29 @@ def _load(path: Path) -> Record:
     try:
         return Record(
             inputs={
-                side: [TakeInput(t["name"], t["key"], t["kind"], tuple(t["files"])) for t in data["inputs"][side]]
+                side: [
+                    TakeInput(_plain(t["name"]), t["key"], t["kind"], tuple(t["files"])) for t in data["inputs"][side]
+                ]
                 for side in SIDES
                 if side in data.get("inputs", {})
             },
             options=data.get("options", {}),
             stages={name: StageRecord(**stage) for name, stage in data.get("stages", {}).items()},
-            models={name: ModelRecord(**model) for name, model in data.get("models", {}).items()},
+            models={_plain(name): ModelRecord(**model) for name, model in data.get("models", {}).items()},
             films={name: FilmRecord(**film) for name, film in data.get("films", {}).items()},
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ProductionError(
             f"{path} is damaged ({error}); restore it from a backup or choose another --work"
         ) from error
+
+
+def _plain(name: str) -> str:
+    """A name that becomes part of a path here: ValueError for one that would lead elsewhere (the record may come from
+    another machine)."""
+    if Path(name).name != name or name in ("", ".."):
+        raise ValueError(f"{name!r} is no plain name")
+    return name
 
 
 def _dump(record: Record) -> str:

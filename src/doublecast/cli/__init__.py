@@ -1,10 +1,9 @@
 """The command line: the only part that prints and exits. Nothing heavy is imported before a command runs."""
 
+import os
 import sys
 import tempfile
 import traceback
-from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 
 from doublecast.cli.app import app
@@ -23,11 +22,11 @@ def main() -> None:
 
 def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A bug: one line for the user, everything else into a file."""
-    name = f"doublecast-{datetime.now():%Y%m%d-%H%M%S}-error.txt"
-    log = Path(tempfile.gettempdir()) / name
     text = "".join(traceback.format_exception(kind, error, trace))
     try:
-        log.write_text(text, encoding="utf-8", errors="replace")
+        handle, log = tempfile.mkstemp(prefix="doublecast-", suffix="-error.txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
         where = f"details are in {log}, or give --debug"
     except OSError:
         where = "give --debug for details"

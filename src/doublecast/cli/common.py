@@ -31,6 +31,10 @@ class Commands(TyperGroup):
         except DoublecastError as error:
             errors().print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(error.exit_code) from error
+        except PermissionError as error:
+            text = f"{error.filename or 'a file'}: access is not allowed; choose another place or change its rights"
+            errors().print(f"[red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
+            raise typer.Exit(DoublecastError.exit_code) from error
         except KeyboardInterrupt as error:
             errors().print("stopped; run the same command to go on", highlight=False, soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from error

@@ -147,9 +147,8 @@ def sheet(
         raise InputError(f"no such faces of person {person} in {production}; reasons there are: {known}")
     ids = _spread(table.id[rows].tolist(), count)
     found = store.load(ids)
-    captions = [f"{f.id}\n{f.index} y{f.face.pose.yaw:+.0f} p{f.face.pose.pitch:+.0f}" for f in found]
     title = f"{side.value}, {reason or 'kept'}: {len(ids)} of {int(rows.sum())}"
-    path = save_sheet(output or job.folder / f"{side.value}-sheet.png", contact_sheet(found, captions, title=title))
+    path = save_sheet(output or job.folder / f"{side.value}-sheet.png", contact_sheet(found, title=title))
     show({"sheet": path, "ids": ids}, [f"sheet: {path}"], as_json=json)
 
 

@@ -22,6 +22,7 @@ from doublecast.faceset.identity import SAME
 from doublecast.faceset.record import QUALITY, StoredFace, cut, face_id
 from doublecast.faceset.store import IMPORTED, FaceStore
 from doublecast.types import F32, I64, U8, Face, Frame
+from doublecast.video import read_picture
 
 SIDECAR = "faces.jsonl"  #: list of the exported faces
 DELETED = "deleted from the folder"  #: reason of faces whose picture the user removed
@@ -161,7 +162,7 @@ def import_faces(
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give the folder of pictures to import.")
     listed = _listed(folder, store)
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     if not pictures:
         raise InputError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}); nothing was changed.")
     table = store.table()
@@ -177,26 +178,18 @@ def import_faces(
     return Imported(len(gone), len(added), tuple(empty))
 
 
-def _read(path: Path) -> U8 | None:
-    """A picture as uint8 (H, W, 3) RGB, upright by its EXIF tag, or None where it cannot be read."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    try:
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
-    except cv2.error:
-        return None
-    return None if picture is None else np.asarray(picture, dtype=np.uint8)
-
-
 def _add(
     store: FaceStore, paths: Sequence[Path], make: Callable[[], Tracker] | None, on_event: Listener
 ) -> tuple[list[int], list[str]]:
     """Store the largest face of each picture; returns ids that the user's mark is still missing on, and failures."""
     finder: Tracker | None = None
     empty = []
+    digests = set()
     for done, path in enumerate(paths, 1):
         take = _Picture(path, blake2b(path.read_bytes(), digest_size=16).hexdigest())
+        digests.add(take.digest)
         known = {record.key: record for record in store.takes()}.get(take.digest)
-        pixels = _read(path) if known is None or not known.finished else None
+        pixels = read_picture(path) if known is None or not known.finished else None
         if pixels is None:
             empty += [path.name] if known is None or known.problems else []
             continue
@@ -209,7 +202,6 @@ def _add(
         store.finish_take(take.digest, [] if faces else ["no face found"])
         empty += [] if faces else [path.name]
         on_event(Progress("import", done, len(paths), "pictures"))
-    digests = {blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in paths}
     ours = [n for n, record in enumerate(store.takes()) if record.key in digests]
     table = store.table()
     return table.id[np.isin(table.take, ours) & (table.manual == 0)].tolist(), empty

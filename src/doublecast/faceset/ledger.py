@@ -1,30 +1,16 @@
 """The ledger of takes: one readable JSON file that says how far each take has been extracted."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from doublecast.errors import OutputError, ProductionError
+from doublecast.disk import atomic_write
+from doublecast.errors import ProductionError
 from doublecast.faceset.record import TakeRecord
 
 FORMAT = 1  #: version of the store's layout
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Replace a JSON file atomically (write, fsync, rename). OutputError when the disk refuses."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise OutputError(f"Cannot write {path}: {error.strerror}. Free some space and run it again.") from error
 
 
 class Ledger:
@@ -34,7 +20,7 @@ class Ledger:
         """Open the ledger, or start an empty one. ProductionError for another format or a damaged file."""
         self.path = path
         if not path.exists():
-            write_json(path, {"format": FORMAT, "takes": []})
+            self._write([])
         self.read()
 
     def read(self) -> list[TakeRecord]:
@@ -49,6 +35,8 @@ class Ledger:
                 )
             takes = [TakeRecord(**{**take, "files": tuple(take["files"]), "problems": tuple(take["problems"])})
                      for take in content["takes"]]  # fmt: skip
+            if odd := [take.name for take in takes if Path(take.name).name != take.name]:
+                raise ValueError(f"{odd[0]!r} is no plain name")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ProductionError(f"{self.path} is damaged ({error}). {advice}") from error
         return takes
@@ -72,4 +60,5 @@ class Ledger:
         return takes[n]
 
     def _write(self, takes: Sequence[TakeRecord]) -> None:
-        write_json(self.path, {"format": FORMAT, "takes": [asdict(take) for take in takes]})
+        content = {"format": FORMAT, "takes": [asdict(take) for take in takes]}
+        atomic_write(self.path, json.dumps(content, indent=1).encode("ascii"))  # as ASCII it holds any file name

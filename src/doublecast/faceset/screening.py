@@ -14,6 +14,8 @@ from doublecast.faces.geometry import RIGID, canonical, similarity
 from doublecast.faceset.record import FaceTable, Objects
 from doublecast.types import F32, F64, I64, MESH, U8, Bool
 
+LEARNT = 3000  #: faces that a person's usual colours are learned from, and that are looked at together
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -76,24 +78,41 @@ def foreign(tones: U8, yaw: F32, pitch: F32) -> F64:
     """Part of the visible mesh points whose brightness is not the person's: float64 (n,) in 0-1.
 
     tones: uint8 (n, 468, 3) RGB. Log brightness minus the person's median, minus a robust plane over the face (light
-    that moves, Huber weights), in units of each point's own variation. Hands, hair and microphones stand out.
+    that moves, Huber weights), in units of each point's own variation. Hands, hair and microphones stand out. The
+    person's usual brightness is learned from at most `LEARNT` faces, so memory does not grow with their number.
     """
-    brightness = np.log(tones.astype(np.float32).mean(-1) + 16)
-    visible = _turned(yaw, pitch) < -0.4
-    basis = np.column_stack([np.ones(MESH), canonical()[:, :2]])
-    typical = np.median(brightness, 0)
-    rest = np.zeros_like(brightness)
-    for _ in range(2):
-        away, weight = brightness - typical, visible.astype(np.float64)
-        for _ in range(4):
-            normal = np.einsum("nv,va,vb->nab", weight, basis, basis, optimize=True) + 1e-6 * np.eye(3)
-            plane = np.linalg.solve(normal, ((weight * away) @ basis)[..., None])[..., 0]
-            rest = away - plane @ basis.T
-            weight = visible / np.maximum(1, np.abs(rest) / 0.08)
-        typical = typical + np.median(rest, 0)
+    sample = np.unique(np.linspace(0, len(tones) - 1, min(len(tones), LEARNT)).round().astype(np.int64))
+    brightness, visible = _brightness(tones[sample]), _turned(yaw[sample], pitch[sample]) < -0.4
+    typical: F64 = np.median(brightness, 0).astype(np.float64)
+    typical = typical + np.median(_without_light(brightness - typical, visible), 0)
+    rest = _without_light(brightness - typical, visible)
     spread = np.clip(1.48 * np.median(np.abs(rest - np.median(rest, 0)), 0), 0.06, 0.15)
-    strange = (np.abs(rest) / spread > 3.5) & visible
-    return np.asarray(strange.sum(1) / np.maximum(visible.sum(1), 1))
+    found = np.zeros(len(tones))
+    for start in range(0, len(tones), LEARNT):  # the intermediate arrays are large
+        part = slice(start, start + LEARNT)
+        visible = _turned(yaw[part], pitch[part]) < -0.4
+        rest = _without_light(_brightness(tones[part]) - typical, visible)
+        strange = (np.abs(rest) / spread > 3.5) & visible
+        found[part] = strange.sum(1) / np.maximum(visible.sum(1), 1)
+    return found
+
+
+def _brightness(tones: U8) -> F32:
+    """Log brightness, float32 (n, 468)."""
+    return np.asarray(np.log(tones.astype(np.float32).mean(-1) + 16), np.float32)
+
+
+def _without_light(away: F64, visible: Bool) -> F64:
+    """What a robust plane over each face leaves of its differences (n, 468): float64 (n, 468)."""
+    basis = np.column_stack([np.ones(MESH), canonical()[:, :2]])
+    weight = visible.astype(np.float64)
+    rest = np.zeros(away.shape)
+    for _ in range(4):
+        normal = np.einsum("nv,va,vb->nab", weight, basis, basis, optimize=True) + 1e-6 * np.eye(3)
+        plane = np.linalg.solve(normal, ((weight * away) @ basis)[..., None])[..., 0]
+        rest = away - plane @ basis.T
+        weight = visible / np.maximum(1, np.abs(rest) / 0.08)
+    return rest
 
 
 def scores(table: FaceTable, shapes: Shapes, tones: U8, frame: I64, limits: Limits) -> dict[str, F64]:

@@ -1,18 +1,19 @@
 """Contact sheets: many faces in one picture, to look at a faceset or to choose a person."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from doublecast.disk import atomic_write, disk_message
 from doublecast.errors import OutputError
 from doublecast.faceset.record import StoredFace
 from doublecast.types import U8
 
 _BACK, _INK = (24, 24, 24), (235, 235, 235)
 _LINE = 14  # pixels of a line of text
+SUFFIXES = (".png", ".jpg", ".jpeg")  #: kinds of files a sheet is written as
 
 
 def _text(picture: U8, text: str, x: int, y: int, width: int) -> None:
@@ -61,12 +62,13 @@ def person_sheet(groups: Sequence[tuple[str, Sequence[StoredFace]]], *, columns:
 
 def save_sheet(path: Path, pixels: U8) -> Path:
     """Write a sheet atomically, as PNG or JPEG by suffix. OutputError when it cannot be written."""
-    _, data = cv2.imencode(path.suffix or ".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    suffix = path.suffix.lower() or ".png"
+    if suffix not in SUFFIXES:
+        raise OutputError(f"{path}: a contact sheet cannot be written as {suffix}. Use {' or '.join(SUFFIXES)}.")
+    _, data = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(data.tobytes())
-        fresh.replace(path)
     except OSError as error:
-        raise OutputError(f"Cannot write the contact sheet {path}: {error.strerror or error}.") from error
+        raise OutputError(disk_message(path, error)) from error
+    atomic_write(path, data.tobytes())
     return path

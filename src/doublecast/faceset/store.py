@@ -21,6 +21,7 @@ _PLAIN = [name for name in SCHEMA.names if name not in ("tone", "crop")]
 IMPORTED = "imported"  #: kind of the takes that hold pictures imported by hand
 _BATCH = 128  # faces read at a time: about 5 MB of crops
 _FRAGMENT = 4096  # faces per file after tidying
+_SMALL_FRAGMENTS = 32  # so many small files are left lying: tidying rewrites what it joins
 
 
 class _Take(Protocol):
@@ -76,7 +77,9 @@ class FaceStore:
         try:
             return lance.dataset(self._path)
         except (OSError, ValueError) as error:
-            raise ProductionError(f"Cannot read {self._path}: {error}. Delete it to extract again.") from error
+            raise ProductionError(
+                f"Cannot read {self._path}: {error}. Delete {self.folder} to extract again."
+            ) from error
 
     # -- takes ---------------------------------------------------------------------------------------------------
 
@@ -125,7 +128,7 @@ class FaceStore:
         """Mark a take as done, with what could not be read of it, and tidy many small files into few."""
         self._ledger.change(key, finished=True, problems=tuple(problems))
         dataset = self._open()
-        if len(dataset.get_fragments()) > 8:
+        if sum(fragment.count_rows() < _FRAGMENT // 2 for fragment in dataset.get_fragments()) > _SMALL_FRAGMENTS:
             dataset.optimize.compact_files(target_rows_per_fragment=_FRAGMENT, batch_size=_BATCH, num_threads=1)
             self._open().cleanup_old_versions(older_than=timedelta(hours=1))
 

@@ -8,7 +8,8 @@ import numpy as np
 from doublecast.model.space import Drawing, fade, importance, inside, sample
 from doublecast.types import F32, U8, Patch
 
-WIDE, NARROW = 0.14, 0.05  #: reach of the colour match, as part of the texture's side: inside the face, at its edge
+WIDE, NARROW = 0.2, 0.05  #: reach of the colour match, as part of the texture's side: inside the face, at its edge
+ODD = 0.2  #: difference from the usual difference, in 0-1, beyond which a texel hardly counts
 
 
 @cache
@@ -31,6 +32,10 @@ def colour_difference(decoded: F32, seen: U8, visible: U8) -> F32:
     size = decoded.shape[0]
     difference = seen.astype(np.float32) / 255 - decoded
     weight = (_skin(size) * (visible / 255) + 1e-4 * (inside(size) > 0)).astype(np.float32)
+    plain = weight > 0.5
+    if plain.any():  # spectacles, hair and beards are no light: what differs unlike the rest of the skin counts less
+        odd = np.abs(difference - np.median(difference[plain], axis=0)).max(2)
+        weight *= np.exp(-np.square(odd / ODD))
     levels = []
     for reach in (WIDE, NARROW):
         mass = _blur(weight, reach * size)[..., None] + 1e-6

@@ -79,6 +79,7 @@ def warp(x: Tensor, config: AugmentConfig, rng: torch.Generator) -> Tensor:
     shift = F.interpolate(
         config.warp * _normal((n, 2, 5, 5), x, rng), (height, width), mode="bicubic", align_corners=True
     )
-    warped = F.grid_sample(x, grid + shift.permute(0, 2, 3, 1), align_corners=True, padding_mode="border")
+    where = (grid + shift.permute(0, 2, 3, 1)).clamp(-1, 1)  # is padding with the border, which MPS does not offer
+    warped = F.grid_sample(x, where, align_corners=True)
     soft = F.interpolate(F.avg_pool2d(warped, 2), (height, width), mode="bilinear", align_corners=False)
     return torch.where(_chance(n, config.blur, x, rng), soft, warped)

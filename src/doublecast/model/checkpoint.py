@@ -5,7 +5,6 @@ file size of training state), ``state.safetensors`` (raw weights, optimizer, sam
 """
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from doublecast.errors import ModelError
+from doublecast.disk import disk_message, sync_file, sync_folder
+from doublecast.errors import ModelError, OutputError
 from doublecast.model.networks import Network, NetworkConfig
 
 FORMAT = 1  #: version of the folder's layout
@@ -36,35 +36,41 @@ class State:
     version: int = FORMAT
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        if path.is_file():  # Windows cannot sync folders
-            raise
-    finally:
-        os.close(descriptor)
+class _OtherFormatError(ModelError):
+    """A checkpoint of another version of doublecast: whole, but not for this one."""
 
 
 def save(folder: Path, state: State, weights: dict[str, Tensor], training: dict[str, Tensor]) -> Path:
-    """Write a checkpoint below ``folder``: files, fsync, rename, and only then drop the oldest. Returns its folder."""
+    """Write a checkpoint below ``folder``: files, fsync, rename, and only then drop the oldest. Returns its folder.
+
+    Raises OutputError where the disk refuses; the older checkpoints stay, the unfinished one does not.
+    """
     final = folder / f"checkpoint-{state.step:08d}"
     temporary = folder / f".{final.name}.partial"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    save_file({k: v.contiguous() for k, v in weights.items()}, temporary / "weights.safetensors")
-    save_file({k: v.contiguous() for k, v in training.items()}, temporary / "state.safetensors")
-    (temporary / "state.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
-    for name in ("weights.safetensors", "state.safetensors", "state.json"):
-        _sync(temporary / name)
-    shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
-    if os.name != "nt":
-        _sync(folder)
+    for left in folder.glob(".checkpoint-*.partial"):  # of processes that were killed while they wrote
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        _write(temporary, state, weights, training)
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+        sync_folder(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        cause = error if isinstance(error, OSError) else OSError(str(error))  # safetensors has no errno, only its text
+        raise OutputError(disk_message(final, cause)) from error
     for old in checkpoints(folder)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+        if old != final:
+            shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def _write(folder: Path, state: State, weights: dict[str, Tensor], training: dict[str, Tensor]) -> None:
+    folder.mkdir(parents=True)
+    save_file({k: v.contiguous() for k, v in weights.items()}, folder / "weights.safetensors")
+    save_file({k: v.contiguous() for k, v in training.items()}, folder / "state.safetensors")
+    (folder / "state.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    for name in ("weights.safetensors", "state.safetensors", "state.json"):
+        sync_file(folder / name)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -73,10 +79,15 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest checkpoint that can be read, or None."""
+    """The newest checkpoint that can be read, or None; damaged ones are passed over.
+
+    Raises ModelError where the newest whole one is of another format version: training must not begin anew beside it.
+    """
     for path in reversed(checkpoints(folder)):
         try:
             read_state(path)
+        except _OtherFormatError:
+            raise
         except ModelError:
             continue
         return path
@@ -88,7 +99,7 @@ def read_state(checkpoint: Path) -> State:
     try:
         raw = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
         if raw["version"] != FORMAT:
-            raise ModelError(
+            raise _OtherFormatError(
                 f"{checkpoint}: checkpoint format {raw['version']}, this version reads {FORMAT}. "
                 "Use the version of doublecast that wrote it, or train in another production."
             )

@@ -1,6 +1,5 @@
 """The faces that a run trains on: textures in memory, and how often each is drawn."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor
 
 from doublecast.errors import NoFaceError
-from doublecast.faceset import FaceStore, FaceTable, StoredFace
+from doublecast.faceset import FaceStore, FaceTable
 from doublecast.model.space import unwrap
 from doublecast.types import F64, I64
 
@@ -67,7 +66,7 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
     table = table.where(spread(len(table.id), MEMORY // (size * size * 4)))
     textures = np.empty((len(table.id), size, size, 3), np.uint8)
     visible = np.empty((len(table.id), size, size), np.uint8)
-    for row, face in enumerate(in_batches(store, table.id.tolist())):
+    for row, face in enumerate(store.each(table.id, crops=True)):
         if face.crop is None:
             raise ValueError(f"face {face.id} was loaded without its crop")
         textures[row], visible[row] = unwrap(face.crop.pixels, face.crop.alignment.apply(face.face.points), size)
@@ -77,9 +76,3 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
         torch.from_numpy(rarity(table).astype(np.float32)),
         table.id,
     )
-
-
-def in_batches(store: FaceStore, ids: Sequence[int], count: int = 64) -> Iterator[StoredFace]:
-    """Faces with crops, in the order of ``ids``, ``count`` in memory at a time."""
-    for start in range(0, len(ids), count):
-        yield from store.load(ids[start : start + count], crops=True)

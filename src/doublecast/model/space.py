@@ -18,7 +18,8 @@ import numpy.typing as npt
 from doublecast.faces.geometry import OVAL
 from doublecast.types import F32, I32, MESH, U8, Bool
 
-AROUND_HIDDEN, AROUND_SEEN = -0.02, 0.28  #: cosine to the camera of what is around: below hidden, above seen
+PAINTED = (-0.02, 0.28)  #: cosine to the camera of what is around: below, a face is not drawn; above, it is
+TRAINED = (0.1, 0.4)  #: the same for training, stricter: at the very edge the mesh may lie on the background
 SKIN_HIDDEN, SKIN_SEEN = -0.05, 0.15  #: the same for a single triangle
 AROUND = 0.09  #: reach of "around", in texture coordinates
 EYE_RINGS = (
@@ -132,15 +133,15 @@ def _neighbours() -> F32:
     return np.asarray(np.exp(-0.5 * squared / AROUND**2) * ~_openings()[None], np.float32)
 
 
-def turned(points: F32) -> F32:
-    """How far the face around each triangle is turned to the camera, float32 (T,): 0 hidden, 1 seen.
+def turned(points: F32, limits: tuple[float, float]) -> F32:
+    """How far the face around each triangle is turned to the camera, float32 (T,): 0 below the limits, 1 above.
 
     Of normals averaged over the neighbourhood, so that nostrils and the sides of the nose count as what is around them.
     """
     a, b, c = (points[layout().triangles[:, k]] for k in range(3))
     normal = _neighbours() @ np.cross(b - a, c - a)
     cosine = normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)
-    return np.asarray(np.clip((cosine - AROUND_HIDDEN) / (AROUND_SEEN - AROUND_HIDDEN), 0, 1), np.float32)
+    return np.asarray(np.clip((cosine - limits[0]) / (limits[1] - limits[0]), 0, 1), np.float32)
 
 
 def inside(size: int) -> U8:
@@ -171,7 +172,7 @@ def fade(size: int) -> F32:
     mask[[0, -1], :] = 0
     mask[:, [0, -1]] = 0
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5) / size
-    t = np.clip((distance - 0.01) / 0.075, 0, 1)
+    t = np.clip((distance - 0.015) / 0.085, 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
@@ -197,7 +198,7 @@ def unwrap(pixels: U8, points: F32, size: int) -> tuple[U8, U8]:
     where = np.einsum("nkc,nk->nc", xy[table.corners], table.weights).astype(np.float32).reshape(size, size, 2)
     texture = _remap(part, where, cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     cosine = np.where(_openings(), 1, facing(points))
-    shown = turned(points) * np.clip((cosine - SKIN_HIDDEN) / (SKIN_SEEN - SKIN_HIDDEN), 0, 1)
+    shown = turned(points, TRAINED) * np.clip((cosine - SKIN_HIDDEN) / (SKIN_SEEN - SKIN_HIDDEN), 0, 1)
     seen = np.append(shown, 0)[table.triangle]
     outside = (where < -0.5).any(2) | (where > np.array([part.shape[1] - 0.5, part.shape[0] - 0.5], np.float32)).any(2)
     seen[outside] = 0
@@ -242,7 +243,7 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
     open_now = order[opening & (facing(points)[order] > 0)]  # first, so that lids and lips lie over them
     ids = rasterise(xy, triangles, np.concatenate([open_now, order[~opening]]), (h, w))
     uv = _interpolate(xy, ids)
-    seen = np.append(turned(points), 0).astype(np.float32)[ids]
+    seen = np.append(turned(points, PAINTED), 0).astype(np.float32)[ids]
     if scale < 1:
         full = (x1 - x0, y1 - y0)
         uv = np.asarray(cv2.resize(uv, full, interpolation=cv2.INTER_LINEAR), np.float32)

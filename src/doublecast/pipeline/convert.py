@@ -5,18 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from doublecast.disk import disk_errors, fingerprint, key_of
-from doublecast.errors import InputError, ProductionError
+from doublecast.errors import InputError, OutputError, ProductionError
 from doublecast.events import Listener, Note, Progress, ignore
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
 from doublecast.model.checkpoint import latest
+from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.train import model_folder
-from doublecast.production import FilmRecord, Production, TakeInput, opened
+from doublecast.production import SIDES, FilmRecord, Production, TakeInput, opened
 from doublecast.trust import FilmWriter, Label, Statement, check_output
 from doublecast.types import Face, Frame, Patch
 from doublecast.video import Reader, Take, probe
+from doublecast.video.segments import PLACING
 
 CONVERTER = 1  #: raise it when films would come out differently from the same inputs
 LEAD_IN = 60  #: frames before a resumed position that smoothing looks at again
@@ -57,8 +59,11 @@ def convert_takes(
     checkpoint = latest(model_folder(job, size))
     if checkpoint is None:
         raise ProductionError(f"{job.folder} has no model of this size yet; run: doublecast train {job.folder}")
+    for side in SIDES:
+        check_curated(job, side)
     inputs = job.inputs("actor")
     films = outputs(inputs, output)
+    refuse_inputs(films, [*inputs, *job.inputs("target")])
     actor, target = FaceStore(job.side("actor")), FaceStore(job.side("target"))
     versions = [store.versions()[-1].number for store in (actor, target)]
     plan = []
@@ -84,12 +89,26 @@ def outputs(takes: Sequence[TakeInput] | Sequence[Take], output: Path) -> list[P
     return [output] if len(takes) == 1 else [_named(output, take.name) for take in takes]
 
 
+def refuse_inputs(films: Sequence[Path], takes: Sequence[TakeInput | Take]) -> None:
+    """Raise OutputError where a film would take the place of footage, of whichever side; nothing allows that."""
+    sources = {Path(file).resolve() for take in takes for file in take.files}
+    for film in films:
+        if film.resolve() in sources or (film.is_dir() and film.resolve() in {source.parent for source in sources}):
+            raise OutputError(f"{film}: this is one of the inputs. Name another output.")
+
+
 def promised(job: Production, film: Path, asked: str) -> bool:
     """Whether ``film`` was made, or is being made, by this job for the same takes and options."""
     known, now = job.record.films.get(str(film)), fingerprint(film)
     if known is None or known.job != asked:
         return False
-    return now == known.after if known.after else now != known.before
+    return now == known.after if known.after else _placed(job, film, known, now)
+
+
+def _placed(job: Production, film: Path, known: FilmRecord, now: str) -> bool:
+    """Whether what lies at ``film`` was put there by this render, which was killed before that was recorded."""
+    parts = job.renders(film, known.key)
+    return not known.after and now not in ("", known.before) and (not parts.exists() or (parts / PLACING).exists())
 
 
 def claim(job: Production, film: Path, take: Take, *, key: str, overwrite: bool) -> str | None:
@@ -101,8 +120,7 @@ def claim(job: Production, film: Path, take: Take, *, key: str, overwrite: bool)
     if known is not None and known.key == key and now:
         if now == known.after:
             return None
-        if not known.after and now != known.before:
-            # Killed while the film was put in its place: what is there is ours.
+        if _placed(job, film, known, now):
             if not job.renders(film, key).exists():
                 job.record.films[str(film)] = replace(known, after=now)
                 job.save()
@@ -131,7 +149,7 @@ def _render(
         faces = smooth(store.scan(take=take.key(), person=0, start=max(0, start - LEAD_IN)))
         frames = together(flow.ahead(reader, name="decode"), faces)
         swapped = flow.ahead(_swap(swapper, frames), name="swap")
-        replaced = done = 0
+        replaced, done = 0, start
         for frame, patches in swapped:
             writer.write(frame, patches)
             replaced += bool(patches)

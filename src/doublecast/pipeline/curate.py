@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from doublecast.disk import disk_errors, key_of
-from doublecast.errors import NoFaceError
+from doublecast.errors import NoFaceError, ProductionError
 from doublecast.events import Listener, Note, ignore
 from doublecast.faceset import FaceStore
 from doublecast.faceset.curate import curate as curate_store
@@ -45,7 +45,7 @@ def curate_side(
 ) -> None:
     """`curate` in an open production; nothing is done where the same was done before."""
     store = FaceStore(job.side(side))
-    key = key_of("curate", CURATOR, sorted(take.key for take in job.inputs(side)), face)
+    key = _key(job, side, face)
     if not job.finished(f"curate {side}", key):
         with job.timed(f"curate {side}", key):
             sheet = job.folder / f"{side}-people.png"
@@ -65,6 +65,22 @@ def curate_side(
     if usable < FEW:
         text = f"{names}: only {usable} usable faces of the {side}; the film will be better with more footage"
         on_event(Note(f"curate {side}", text, "warning"))
+
+
+def _key(job: Production, side: Side, face: int | None) -> str:
+    return key_of("curate", CURATOR, sorted(take.key for take in job.inputs(side)), face)
+
+
+def check_curated(job: Production, side: Side) -> None:
+    """Raise ProductionError unless the takes of a side, as they are recorded now, were extracted and curated."""
+    face = job.record.options.get(f"{side}_face")
+    chosen = [face, *([None] if face == 0 else [])]
+    if face is None or not any(job.finished(f"curate {side}", _key(job, side, n)) for n in chosen):  # type: ignore[arg-type]
+        takes = " ".join(f'"{take.files[0]}"' for take in job.inputs(side))
+        raise ProductionError(
+            f"{job.folder}: the faces of the {side} are not all found and curated; "
+            f"run: doublecast extract {takes} --to {job.folder} --side {side}"
+        )
 
 
 def warn_if_same(job: Production, on_event: Listener) -> float | None:

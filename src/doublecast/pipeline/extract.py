@@ -58,8 +58,10 @@ def extract_side(job: Production, side: Side, takes: Sequence[Take], *, on_event
     store = FaceStore(job.side(side))
     _forget_others(store, set(keys))
     key = key_of("extract", EXTRACTOR, *sorted(keys))
-    if not job.finished(f"extract {side}", key):
+    done = {record.key for record in store.takes() if record.finished}
+    if not job.finished(f"extract {side}", key) or not done.issuperset(keys):
         fetch_all(on_event)
+        job.record.stages.pop(f"curate {side}", None)  # it was of other faces
         with job.timed(f"extract {side}", key):
             for take in keys.values():
                 _extract_take(store, take, side, on_event)

@@ -15,7 +15,7 @@ from doublecast.metrics import Measure, Sample, measure_film
 from doublecast.production import TakeInput
 from doublecast.report import Comparison
 from doublecast.types import F32, I64, U8, Face, Frame
-from doublecast.video import PICTURES, Reader, Take
+from doublecast.video import PICTURES, Reader, Take, picture_names
 
 RUNS = 32  #: places of a film that are measured
 LONG = 3  #: frames in a row at each place, so that flicker can be measured
@@ -52,7 +52,7 @@ def compare(
     after: dict[int, U8] = {}
     times: dict[int, float] = {}
     tracker = FaceTracker(pictures=True)
-    for done, frame in enumerate(_frames(film_take(film), set(chosen.tolist())), 1):
+    for done, frame in enumerate(_frames(film_take(film, _source(take)), set(chosen.tolist())), 1):
         stored = faces[frame.index]
         on_event(Progress("report", done, len(chosen), "frames", "measuring"))
         if frame.index in shown:
@@ -99,10 +99,11 @@ def _small(pixels: U8) -> U8:
     return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def film_take(film: Path) -> Take:
-    """A finished film, or folder of pictures, as a take."""
+def film_take(film: Path, source: Take) -> Take:
+    """A finished film, or folder of pictures, as a take whose frames have the numbers of the ``source``'s."""
     if film.is_dir():
-        files = sorted(path for path in film.iterdir() if path.suffix.lower() in PICTURES)
+        made = source.kind == "pictures"
+        files = [film / name for name in picture_names(source)] if made else sorted(film.glob("frame_*.png"))
         return Take("film", tuple(files), "pictures")
     return Take("film", (film,), "pictures" if film.suffix.lower() in PICTURES else "video")
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from doublecast.disk import disk_errors, key_of
 from doublecast.events import Listener, ignore
 from doublecast.model.train import TrainConfig
-from doublecast.pipeline.convert import convert_takes, outputs, promised
+from doublecast.pipeline.convert import convert_takes, outputs, promised, refuse_inputs
 from doublecast.pipeline.curate import curate_side, warn_if_same
 from doublecast.pipeline.extract import extract_side
 from doublecast.pipeline.report import write_report
@@ -58,6 +58,7 @@ def swap(
     output = Path(output)
     config = config or TrainConfig(size=size, minutes=minutes, device=device)  # type: ignore[arg-type]  # it checks
     actors, targets = find_takes(_listed(actor)), find_takes(_listed(target))
+    refuse_inputs(outputs(actors, output), [*actors, *targets])
     folder = Path(work) if work is not None else default_work(output)
     if not (folder / RECORD).exists():
         for take, film in zip(actors, outputs(actors, output), strict=True):

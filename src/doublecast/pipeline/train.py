@@ -13,6 +13,7 @@ from doublecast.faceset import FaceStore
 from doublecast.model.checkpoint import latest, read_state
 from doublecast.model.train import TrainConfig
 from doublecast.model.train import train as train_model
+from doublecast.pipeline.curate import check_curated
 from doublecast.production import SIDES, Production, opened
 from doublecast.trust import Label, Statement, save_picture
 
@@ -62,11 +63,11 @@ def is_spent(checkpoint: Path, config: TrainConfig) -> bool:
 
 
 def material(job: Production) -> str:
-    """Hash of the takes and people that a model is trained on. Raises ProductionError where a side has none."""
+    """Hash of the takes and people that a model is trained on. Raises ProductionError where a side is not ready."""
+    for side in SIDES:
+        check_curated(job, side)
     people = [job.record.options.get(f"{side}_face") for side in SIDES]
     takes = [sorted(take.key for take in job.inputs(side)) for side in SIDES]
-    if None in people:
-        raise ProductionError(f"{job.folder}: its faces are not curated yet; run doublecast extract for both sides")
     return key_of("material", *takes, *people)
 
 
@@ -75,7 +76,7 @@ def model_folder(job: Production, size: int | None = None) -> Path:
     if size is not None:
         return job.model(size, material(job))
     name = job.record.options.get("model")
-    if not isinstance(name, str):
+    if not isinstance(name, str) or name not in job.record.models:
         raise ProductionError(f"{job.folder} has no model yet; run: doublecast train {job.folder}")
     return job.folder / name
 

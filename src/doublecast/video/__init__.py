@@ -1,7 +1,7 @@
 """Frames in and out: exact times, rotation, colour tags, sound, picture series."""
 
 from doublecast.video.colour import Colour
-from doublecast.video.encode import FilmEncoder, check_path, is_film
+from doublecast.video.encode import FilmEncoder, check_path, is_film, picture_names
 from doublecast.video.pictures import encode_png, read_picture, read_png_text
 from doublecast.video.planes import composite
 from doublecast.video.read import Reader, TakeInfo, probe
@@ -20,6 +20,7 @@ __all__ = [
     "encode_png",
     "find_takes",
     "is_film",
+    "picture_names",
     "probe",
     "read_picture",
     "read_png_text",

@@ -3,7 +3,6 @@
 Only `doublecast.trust.writer` may open one, so that no film leaves without its label.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import av
 
-from doublecast.disk import atomic_write, disk_message
+from doublecast.disk import atomic_write, disk_message, sync_file, sync_folder
 from doublecast.errors import OutputError
 from doublecast.types import Frame, Patch
 from doublecast.video.colour import Converter
@@ -48,6 +47,17 @@ def check_path(path: Path, take: Take) -> None:
         raise OutputError(f"{path}: cannot write {suffix}. Use {', '.join(FORMATS)}, or a folder for pictures.")
     if suffix == ".png" and (take.kind == "video" or len(take.files) != 1):
         raise OutputError(f"{path}: one picture cannot hold a series. Name a folder or a .mp4 file.")
+
+
+def picture_names(take: Take) -> list[str]:
+    """File names of a picture take's pictures in a folder of PNGs: the take's own, in order, none of them twice."""
+    names: list[str] = []
+    used: set[str] = set()
+    for index, path in enumerate(take.files):
+        name = path.stem if path.stem.casefold() not in used else f"{path.stem}_{index:06d}"
+        used.add(name.casefold())
+        names.append(f"{name}.png")
+    return names
 
 
 class FilmEncoder:
@@ -189,9 +199,10 @@ class FilmEncoder:
                 start=self.info.start,
                 metadata=self._metadata,
             )
-            _sync(temporary)
+            sync_file(temporary)
             self._store.place()
             temporary.replace(self.path)
+            sync_folder(self.path.parent)  # before the parts go
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -208,15 +219,8 @@ class FilmEncoder:
             atomic_write(self.path, done[0].read_bytes())
             return
         self.path.mkdir(exist_ok=True)
-        used: set[str] = set()
+        names = picture_names(self.take) if self.take.kind == "pictures" else []
         for part in done:
             index = int(part.stem)
-            name = self.take.files[index].stem if self.take.kind == "pictures" else f"frame_{index:06d}"
-            name = f"{name}_{index:06d}" if name in used else name
-            used.add(name)
-            atomic_write(self.path / f"{name}.png", part.read_bytes())
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+            name = names[index] if names else f"frame_{index:06d}.png"
+            atomic_write(self.path / name, part.read_bytes())

@@ -137,7 +137,8 @@ def _audio(source: Any, streams: dict[int, Any], start: Fraction, problems: list
         elif packet.dts is not None and packet.dts > last.get(index, packet.dts - 1):
             last[index] = packet.dts
             ticks = round(start / packet.time_base)
-            packet.pts, packet.dts, packet.stream = (packet.pts or packet.dts) - ticks, packet.dts - ticks, out
+            shown = packet.dts if packet.pts is None else packet.pts
+            packet.pts, packet.dts, packet.stream = shown - ticks, packet.dts - ticks, out
             yield packet
     for out, copied in streams.values():
         if not copied:

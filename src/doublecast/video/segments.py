@@ -22,6 +22,7 @@ from doublecast.disk import atomic_write
 from doublecast.video.colour import Colour
 
 LENGTH = 240  #: frames per segment
+PLACING = "placing"  #: file that lies beside the parts from when the output is put in place
 GLOBAL_HEADER = 1 << 22  #: AV_CODEC_FLAG_GLOBAL_HEADER
 
 
@@ -75,7 +76,7 @@ class SegmentStore:
 
     def __init__(self, folder: Path, identity: dict[str, str]) -> None:
         self.folder, self.identity = folder, identity
-        self._ledger, self._placing = folder / "film.json", folder / "placing"
+        self._ledger, self._placing = folder / "film.json", folder / PLACING
         self.ours = _load(self._ledger) == identity
         self.segments = list(self._finished()) if self.ours else []
         self.placing = self.ours and self._placing.exists()  #: killed while the finished film was put in place
@@ -84,7 +85,7 @@ class SegmentStore:
         """Make the folder this render's own."""
         if not self.ours:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for pattern in ("*.json", "*.h264", "*.png", "placing"):
+            for pattern in ("*.json", "*.h264", "*.png", PLACING):
                 for path in self.folder.glob(pattern):
                     path.unlink()
             atomic_write(self._ledger, json.dumps(self.identity, indent=1).encode())
@@ -117,7 +118,11 @@ class SegmentStore:
         self.segments.append(Segment(path, first, end, delay))
 
     def remove(self) -> None:
-        """Delete the folder and everything in it."""
+        """Delete the folder and everything in it; the note of `place` goes last, so that a kill leaves no doubt."""
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                if path != self._placing:
+                    path.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

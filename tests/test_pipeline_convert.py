@@ -1,0 +1,60 @@
+"""What a render may take the place of, and when a production is ready for one."""
+
+from pathlib import Path
+
+import pytest
+
+from doublecast.disk import fingerprint
+from doublecast.errors import OutputError, ProductionError
+from doublecast.pipeline.convert import claim, promised, refuse_inputs
+from doublecast.pipeline.curate import check_curated
+from doublecast.pipeline.measure import film_take
+from doublecast.production import FilmRecord, Production, TakeInput
+from doublecast.video import Take, picture_names
+
+
+@pytest.mark.parametrize(
+    ("parts", "ours"),
+    [((), True), (("film.json",), False), (("film.json", "placing"), True), (("placing",), True)],
+)
+def test_only_what_this_render_placed_is_ours(tmp_path: Path, parts: tuple[str, ...], ours: bool) -> None:
+    film, take = tmp_path / "film.mp4", Take("a", (tmp_path / "a.mp4",), "video")
+    film.write_bytes(b"appeared while the render was stopped")
+    with Production(tmp_path / "job") as job:
+        job.record.films[str(film)] = FilmRecord("asked", "key")
+        folder = job.renders(film, "key")
+        for name in parts:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+        assert promised(job, film, "asked") == ours
+        if ours:
+            assert claim(job, film, take, key="key", overwrite=False) == ("" if parts else None)
+            return
+        with pytest.raises(OutputError, match="exists already"):
+            claim(job, film, take, key="key", overwrite=False)
+        assert claim(job, film, take, key="key", overwrite=True) == fingerprint(film)
+
+
+def test_no_film_takes_the_place_of_footage(tmp_path: Path) -> None:
+    (tmp_path / "shots").mkdir()
+    takes = [Take("a", (tmp_path / "a.mp4",), "video"), Take("b", (tmp_path / "shots" / "1.png",), "pictures")]
+    refuse_inputs([tmp_path / "film.mp4", tmp_path / "pictures"], takes)
+    for film in (tmp_path / "shots" / ".." / "a.mp4", tmp_path / "shots"):
+        with pytest.raises(OutputError, match="one of the inputs"):
+            refuse_inputs([film], takes)
+
+
+def test_takes_that_were_added_have_to_be_curated_first(tmp_path: Path) -> None:
+    with Production(tmp_path / "job") as job:
+        job.set_inputs("actor", [TakeInput("a", "k1", "video", ("/takes/a.mp4",))])
+        with pytest.raises(ProductionError, match=r'doublecast extract "/takes/a\.mp4" --to'):
+            check_curated(job, "actor")
+
+
+def test_pictures_of_a_film_have_the_numbers_of_the_take(tmp_path: Path) -> None:
+    source = Take("a", tuple(tmp_path / name for name in ("2.png", "10.png", "A.jpg", "a.png")), "pictures")
+    assert picture_names(source) == ["2.png", "10.png", "A.png", "a_000003.png"]
+    film = tmp_path / "film"
+    film.mkdir()
+    (film / "1.png").touch()  # was there before
+    assert [path.name for path in film_take(film, source).files] == picture_names(source)
