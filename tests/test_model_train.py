@@ -12,6 +12,7 @@ import people
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from doublecast.errors import InputError, ModelError, NoFaceError, OutputError
 from doublecast.events import Event, Saved, Step
@@ -199,6 +200,15 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path: Path) -> None:
     (older / "weights.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
     with pytest.raises(ModelError, match=r"weights\.safetensors cannot be read"):
         checkpoint.load_network(older, torch.device("cpu"))
+
+
+def test_a_training_state_that_lacks_something_is_named(tmp_path: Path) -> None:
+    run(tmp_path, 1)
+    path = checkpoint.checkpoints(tmp_path)[-1]
+    tensors = checkpoint.read_tensors(path, "state")
+    save_file({k: v for k, v in tensors.items() if k != "sampler"}, path / "state.safetensors")
+    with pytest.raises(ModelError, match="training state is damaged"):
+        run(tmp_path, 2)
 
 
 def test_another_format_version_is_refused(tmp_path: Path) -> None:

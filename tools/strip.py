@@ -1,6 +1,6 @@
-"""Draw the README's strip, actor | target | film, from the demo takes and the film that `doublecast demo` made of them.
+"""Draw the README's strip, actor | target | film: ``python tools/strip.py demo.mp4 docs/strip.jpg``.
 
-    python tools/strip.py demo.mp4 docs/strip.jpg
+The film is what `doublecast demo` made.
 """
 
 import sys

@@ -166,24 +166,30 @@ class Trainer:
                 "Use another work folder."
             )
         training = checkpoint.read_tensors(path, "state")
-        self.average = {k: v.to(self.device) for k, v in checkpoint.read_tensors(path, "weights").items()}
-        self.network.load_state_dict(
-            {k.removeprefix("network."): v for k, v in training.items() if k.startswith("network.")}
-        )
-        packed = self.optimizer.state_dict()
-        packed["state"] = {  # each in the memory layout of its parameter, or every step would copy
-            number: {
-                "step": training[f"optimizer.step.{name}"],
-                **{
-                    key: torch.empty_like(parameter).copy_(training[f"optimizer.{key}.{name}"])
-                    for key in ("exp_avg", "exp_avg_sq")
-                },
+        average = checkpoint.read_tensors(path, "weights")
+        try:
+            for name, value in self.average.items():
+                value.copy_(average[name])
+            raw = {k.removeprefix("network."): v for k, v in training.items() if k.startswith("network.")}
+            self.network.load_state_dict(raw)
+            packed = self.optimizer.state_dict()
+            packed["state"] = {  # each in the memory layout of its parameter, or every step would copy
+                number: {
+                    "step": training[f"optimizer.step.{name}"],
+                    **{
+                        key: torch.empty_like(parameter).copy_(training[f"optimizer.{key}.{name}"])
+                        for key in ("exp_avg", "exp_avg_sq")
+                    },
+                }
+                for number, (name, parameter) in enumerate(self.network.named_parameters())
+                if f"optimizer.step.{name}" in training
             }
-            for number, (name, parameter) in enumerate(self.network.named_parameters())
-            if f"optimizer.step.{name}" in training
-        }
-        self.optimizer.load_state_dict(packed)
-        self.rng.set_state(training["sampler"])
+            self.optimizer.load_state_dict(packed)
+            self.rng.set_state(training["sampler"])
+        except (KeyError, RuntimeError) as error:
+            raise ModelError(
+                f"{path}: the training state is damaged. Delete this folder to use an older one."
+            ) from error
         self.step, self.faces, self.seconds = state.step, state.faces, state.seconds
 
 
