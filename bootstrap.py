@@ -4,8 +4,9 @@
     python3 bootstrap.py demo     install, then make the demo film (about five minutes on two cores)
     python3 bootstrap.py check    install with the test tools, then run every check and test
 
-PyTorch: a machine with an NVIDIA GPU gets the CUDA build from PyPI; a machine without one gets the CPU build, which is
-some gigabytes smaller. A PyTorch that is already in the environment is left alone.
+PyTorch: on Linux a machine with an NVIDIA GPU gets the CUDA build from PyPI; a machine without one gets the CPU build,
+which is some gigabytes smaller. A PyTorch that is already in the environment is left alone: on Windows with an NVIDIA
+GPU put the CUDA build there first, with the command that pytorch.org gives.
 """
 
 import argparse

@@ -14,10 +14,11 @@ from doublecast.errors import WeightsError
 from doublecast.faces import attention, quality
 from doublecast.faces.attention import Region, load_split, region_matrix, sample_regions, split
 from doublecast.faces.detect import Detector, anchors, overlap, suppress, tile_grid
-from doublecast.faces.embed import SAME_PERSON, DlibResNet, Embedder, chip, chip_matrix, distance
+from doublecast.faces.embed import DlibResNet, Embedder, chip, chip_matrix, distance
 from doublecast.faces.landmarks import Landmarker, Roi
 from doublecast.faces.network import sigmoid
 from doublecast.faces.sampling import sample
+from doublecast.faceset.identity import SAME
 from doublecast.types import F32, F64, MESH, POINTS, U8
 from doublecast.weights import ensure
 
@@ -293,7 +294,7 @@ def test_same_person_is_near_and_others_are_far(ready: None, shared: Path) -> No
         assert v.shape == (4, 128) and v.dtype == np.float32
         assert max(distance(a, b) for a, b in pairwise(v)) < 0.35
     for k in range(3):
-        assert distance(vectors[k].mean(0), vectors[k - 1].mean(0)) > SAME_PERSON
+        assert distance(vectors[k].mean(0), vectors[k - 1].mean(0)) > SAME
 
 
 def test_batches_agree_and_threads_are_given_back(man: U8) -> None:

@@ -3,13 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Detection", "Detector", "Embedder", "FaceTracker", "Landmarker", "Roi", "analyse"]
+__all__ = ["Detection", "Detector", "Embedder", "FaceTracker", "Landmarker", "Roi"]
 
 if TYPE_CHECKING:
     from doublecast.faces.detect import Detection, Detector
     from doublecast.faces.embed import Embedder
     from doublecast.faces.landmarks import Landmarker, Roi
-    from doublecast.faces.track import FaceTracker, analyse
+    from doublecast.faces.track import FaceTracker
 
 _HOMES = {
     "Detection": "doublecast.faces.detect",
@@ -18,7 +18,6 @@ _HOMES = {
     "FaceTracker": "doublecast.faces.track",
     "Landmarker": "doublecast.faces.landmarks",
     "Roi": "doublecast.faces.landmarks",
-    "analyse": "doublecast.faces.track",
 }
 
 

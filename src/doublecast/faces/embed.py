@@ -21,7 +21,6 @@ from doublecast.weights import ensure
 
 CHIP = 150  #: side of the aligned picture that the network sees
 PADDING = 0.25  #: margin around dlib's mean face, in its own size
-SAME_PERSON = 0.55  #: mean vectors of two tracks that are nearer than this show one person
 
 # dlib's mean of its five points (image_transforms/interpolation.h): outer and inner corner of the image-right eye,
 # outer and inner corner of the image-left eye, base of the nose; and the mesh points in the same places

@@ -1,6 +1,5 @@
 """Faces through time: detect now and then, follow the mesh from frame to frame, and notice when it goes wrong."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,11 +85,6 @@ class FaceTracker:
         self._since_tiles = 0  # frames since the last look at tiles
         self._most = 0  # faces there were at once in this shot
         self.cuts: list[int] = []  #: indices of the frames that began a shot
-
-    @property
-    def next_track(self) -> int:
-        """The number that the next new track will get."""
-        return self._next
 
     def step(self, frame: Frame) -> list[Face]:
         """The faces of the next frame, oldest track first. Frames must come in order."""
@@ -196,12 +190,6 @@ class FaceTracker:
             track.vectors = vector if track.vectors is None else track.vectors + vector
             track.seen += 1
         return vectors
-
-
-def analyse(frames: Iterable[Frame], tracker: FaceTracker) -> Iterator[tuple[Frame, list[Face]]]:
-    """Every frame with its faces, in order."""
-    for frame in frames:
-        yield frame, tracker.step(frame)
 
 
 def _face(pixels: U8, track: _Track, vector: F32 | None) -> Face:
