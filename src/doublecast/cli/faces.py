@@ -42,8 +42,13 @@ def _open(production: Path, side: SideName, *, write: bool = False) -> "tuple[Pr
     return job, FaceStore(job.side(name))
 
 
-def _summary(store: "FaceStore") -> dict[str, Any]:
+def _summary(store: "FaceStore", actor: "FaceStore | None") -> dict[str, Any]:
+    """What a store holds. actor: the other side's store where this is the target's, to say which of its poses lack."""
+    from doublecast.faceset.coverage import coverage, gaps, missing
+
     table = store.table()
+    poses = coverage(table)
+    lacking = gaps(poses) + ([] if actor is None else missing(poses, coverage(actor.table())))
     people = Counter(table.person.tolist())
     mine = table.where(table.person == 0)
     return {
@@ -55,15 +60,17 @@ def _summary(store: "FaceStore") -> dict[str, Any]:
         "kept": int(mine.kept.sum()),
         "people": {str(person): count for person, count in sorted(people.items())},
         "set_aside": dict(Counter(reason for reason in table.reason.tolist() if reason)),
+        "poses_lacking": lacking,
     }
 
 
 @faces.command("list")
 def list_(production: Job, json: Json = False) -> None:
-    """Takes, faces, people, and how many faces are set aside for which reason."""
+    """Takes, faces, people, how many faces are set aside for which reason, and which poses are missing."""
     from doublecast.errors import ProductionError
 
     result: dict[str, Any] = {}
+    actor: FaceStore | None = None
     lines = []
     for side in SideName:
         try:
@@ -73,7 +80,8 @@ def list_(production: Job, json: Json = False) -> None:
                 raise
             continue
         job.close()
-        found = _summary(store)
+        found = _summary(store, actor)
+        actor = store
         result[side.value] = found
         reasons = ", ".join(f"{count} {reason}" for reason, count in found["set_aside"].items()) or "none"
         lines.append(f"{side.value}: {found['faces']} faces, {found['kept']} kept of the main person")
@@ -81,6 +89,7 @@ def list_(production: Job, json: Json = False) -> None:
             lines.append(f"  take {take['name']}: {take['frames']} frames{'' if take['finished'] else ' (unfinished)'}")
         lines.append("  people: " + ", ".join(_person(p, n) for p, n in found["people"].items()))
         lines.append(f"  set aside: {reasons}")
+        lines += [f"  poses: {words}" for words in found["poses_lacking"]]
         for version in store.versions()[-5:]:
             lines.append(f"  step {version.number}: {version.text} ({version.kept} kept)")
     show(result, lines, as_json=json)
