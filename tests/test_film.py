@@ -9,7 +9,7 @@ import pytest
 from doublecast.errors import NoFaceError
 from doublecast.faces.geometry import OVAL
 from doublecast.film import shape
-from doublecast.film.composite import blend, colour_difference, sharpen, sharpness_difference
+from doublecast.film.composite import blend, colour_gain, sharpen, sharpness_difference, unoccluded
 from doublecast.film.smooth import smooth
 from doublecast.model.space import draw, fade, unwrap
 from doublecast.types import F32, MESH, Bool
@@ -91,9 +91,24 @@ def test_the_colour_match_brings_the_light_of_the_shot() -> None:
     size, points = 96, people.head()
     truth, decoded = people.skin(1, size), np.clip(people.skin(1, size) * 0.6 + 0.05, 0, 1).astype(np.float32)
     seen, visible = unwrap(people.picture(points, truth), points, size)
-    lit = decoded + colour_difference(decoded, seen, visible)
+    lit = decoded * colour_gain(decoded, seen, visible)
     inner = fade(size) > 0.9
     assert np.abs(lit - truth)[inner].mean() < 0.35 * np.abs(decoded - truth)[inner].mean()
+
+
+def test_a_hand_before_the_face_stays_and_spectacles_do_not() -> None:
+    size = 96
+    own = people.skin(1, size)
+    visible = np.full((size, size), 255, np.uint8)
+    clean = (own * 255).astype(np.uint8)
+    assert unoccluded(own, clean, visible).min() > 0.99
+    thin = clean.copy()
+    thin[40:42] = 0
+    assert unoccluded(own, thin, visible).min() > 0.99
+    hand = clean.copy()
+    hand[50:, 20:60] = (clean[50:, 20:60].astype(int) + 128) % 256
+    shown = unoccluded(own, hand, visible)
+    assert shown[60:90, 25:55].max() < 0.1 and shown[:34].min() > 0.95
 
 
 def test_sharpness_follows_the_shot() -> None:

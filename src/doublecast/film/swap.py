@@ -9,7 +9,7 @@ import torch
 
 from doublecast.faceset import FaceStore
 from doublecast.film import shape
-from doublecast.film.composite import blend, colour_difference, sharpen, sharpness_difference
+from doublecast.film.composite import blend, colour_gain, sharpen, sharpness_difference, unoccluded
 from doublecast.model.checkpoint import load_network
 from doublecast.model.material import spread
 from doublecast.model.networks import pack
@@ -23,7 +23,7 @@ STEADY = 0.12  #: seconds over which the match of colour and sharpness is averag
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
-    """What brings a decoded texture into the shot at one moment: colour float32 (S, S, 3) to add, and sharpness."""
+    """What brings a decoded texture into the shot at one moment: gain float32 (S, S, 3), and sharpness."""
 
     seconds: float
     colour: F32
@@ -45,7 +45,7 @@ class Swapper:
     def __init__(self, checkpoint: Path, actor: FaceStore, target: FaceStore, *, device: str = "auto") -> None:
         self._device = choose_device(device)
         self._network = load_network(checkpoint, self._device)
-        self._target = self._network.config.identities.index("target")
+        self._sides = [self._network.config.identities.index(name) for name in ("target", "actor")]
         self._shapes = _shape_of(actor), _shape_of(target)
         self._matches: dict[int, _Match] = {}
 
@@ -60,21 +60,22 @@ class Swapper:
         if drawing is None:
             return None
         seen, visible = unwrap(frame.pixels, face.points, size)
-        texture = self._decode(seen, visible)
+        texture, own = self._decode(seen, visible)
         wanted = _Match(
-            frame.seconds, colour_difference(texture, seen, visible), sharpness_difference(texture, seen, visible)
+            frame.seconds, colour_gain(texture, seen, visible), sharpness_difference(texture, seen, visible)
         )
         match = self._steady(face.track, wanted)
-        texture = sharpen(np.clip(texture + match.colour, 0, 1).astype(np.float32), match.sharpness)
-        return blend(frame.pixels, drawing, texture, fade(size))
+        texture = sharpen(np.clip(texture * match.colour, 0, 1).astype(np.float32), match.sharpness)
+        return blend(frame.pixels, drawing, texture, fade(size) * unoccluded(own, seen, visible))
 
     @torch.inference_mode()
-    def _decode(self, seen: U8, visible: U8) -> F32:
+    def _decode(self, seen: U8, visible: U8) -> list[F32]:
+        """The face by the target's decoder and by the actor's own, float32 (S, S, 3) each."""
         pixels = torch.from_numpy(seen).permute(2, 0, 1)[None].to(self._device)
         mask = torch.from_numpy(visible)[None, None].to(self._device)
-        x = pack(pixels, mask).contiguous(memory_format=torch.channels_last)
-        decoded: F32 = self._network.swap(x, self._target)[0].permute(1, 2, 0).float().cpu().numpy()
-        return np.ascontiguousarray(decoded)
+        code = self._network.encoder(pack(pixels, mask).contiguous(memory_format=torch.channels_last))
+        decoded = (self._network.decoders[k](code)[0] for k in self._sides)
+        return [np.ascontiguousarray(x.permute(1, 2, 0).float().cpu().numpy()) for x in decoded]
 
     def _steady(self, track: int, now: _Match) -> _Match:
         """The match averaged over the last moments of the track, so that it does not flicker."""

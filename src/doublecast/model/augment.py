@@ -52,10 +52,11 @@ def light(x: Tensor, weight: Tensor, config: AugmentConfig, rng: torch.Generator
     mean, std = moments(x, weight)
     other = torch.randperm(n, generator=rng).to(x.device)
     share = torch.rand(n, 1, 1, 1, generator=rng).to(x.device) * _chance(n, config.borrow, x, rng)
-    new_mean = mean + share * (mean[other] - mean)
-    new_std = std * (std[other] / std).clamp(0.5, 2) ** share
-    new_std = new_std * (config.contrast * _normal((n, 1, 1, 1), x, rng)).exp()
-    y = (x - mean) * (new_std / std) + new_mean
+    gain = ((mean[other] + 0.02) / (mean + 0.02)) ** share  # as light is: dark brows stay dark and take on no tint
+    relative = std / (mean + 0.02)
+    contrast = (relative[other] / relative).mean(1, keepdim=True).clamp(0.6, 1.6) ** share
+    contrast = contrast * (config.contrast * _normal((n, 1, 1, 1), x, rng)).exp()
+    y = (x - mean) * gain * contrast + mean * gain
     across = torch.linspace(-1, 1, width, device=x.device).view(1, 1, 1, width)
     down = torch.linspace(-1, 1, height, device=x.device).view(1, 1, height, 1)
     slope = config.gradient * _normal((n, 2, 1, 1), x, rng)
