@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set doublecast up in a virtual environment of its own, then run it. Needs Python 3.11 or newer and nothing else.
 
-    python3 bootstrap.py demo     install, then make the demo film (about four and a half minutes on two cores, after the install)
+    python3 bootstrap.py demo     install, then make the demo film (about five minutes on two cores)
     python3 bootstrap.py check    install with the test tools, then run every check and test
 
 PyTorch: on Linux a machine with an NVIDIA GPU gets the CUDA build from PyPI; a machine without one gets the CPU build,
