@@ -117,12 +117,21 @@ def _openings() -> Bool:
     return np.array([any(ring.issuperset(t) for ring in rings) for t in layout().triangles.tolist()])
 
 
+def _normals(points: F32) -> F32:
+    """Normal of each triangle, as long as twice its area, float32 (T, 3); z is positive where it faces the camera."""
+    a, b, c = (points[layout().triangles[:, k]] for k in range(3))
+    return np.cross(b - a, c - a).astype(np.float32, copy=False)
+
+
+def _cosine(normals: F32) -> F32:
+    """Cosine between each normal and the direction to the camera, float32 (T,)."""
+    length = np.maximum(np.linalg.norm(normals, axis=1), 1e-9)
+    return np.asarray(normals[:, 2] / length, np.float32)
+
+
 def facing(points: F32) -> F32:
     """Cosine between each triangle's normal and the direction to the camera, float32 (T,), from points (>= 468, 3)."""
-    a, b, c = (points[layout().triangles[:, k]] for k in range(3))
-    normal = np.cross(b - a, c - a)
-    cosine: F32 = (normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)).astype(np.float32)
-    return cosine
+    return _cosine(_normals(points))
 
 
 @cache
@@ -138,9 +147,7 @@ def turned(points: F32, limits: tuple[float, float]) -> F32:
 
     Of normals averaged over the neighbourhood, so that nostrils and the sides of the nose count as what is around them.
     """
-    a, b, c = (points[layout().triangles[:, k]] for k in range(3))
-    normal = _neighbours() @ np.cross(b - a, c - a)
-    cosine = normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)
+    cosine = _cosine(_neighbours() @ _normals(points))
     return np.asarray(np.clip((cosine - limits[0]) / (limits[1] - limits[0]), 0, 1), np.float32)
 
 
