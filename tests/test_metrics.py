@@ -243,6 +243,26 @@ def test_a_perfect_film_reaches_the_ceiling() -> None:
     assert floor is not None and floor < 0.1
 
 
+@pytest.mark.parametrize("side", [11, 32, 96, 200])
+def test_ms_ssim(side: int) -> None:
+    picture = noise(1, side)
+    mask = np.zeros((side, side), np.bool_)
+    mask[side // 4 : -side // 4, side // 4 : -side // 4] = True
+    assert metrics.ms_ssim(picture, picture, mask) == pytest.approx(1)
+    outside = picture.copy()
+    outside[:2] = 0
+    if side > 32:
+        assert metrics.ms_ssim(outside, picture, mask) > 0.95  # coarse windows reach over the edge
+    assert metrics.ms_ssim(noise(2, side), picture, mask) < 0.3
+
+
+def test_ms_ssim_forgives_a_shift_more_than_ssim() -> None:
+    ramp = np.kron(np.random.default_rng(3).integers(0, 256, (25, 25)), np.ones((8, 8)))
+    picture = np.repeat(ramp[..., None], 3, 2).astype(np.uint8)
+    mask, moved = np.ones((200, 200), np.bool_), np.roll(picture, 1, 1)
+    assert metrics.ms_ssim(moved, picture, mask) > metrics.ssim(moved, picture, mask)
+
+
 def test_the_unswapped_actor_is_the_floor() -> None:
     own = vectors(1, 8)
     actor = film_of(8, seed=10, vector=own, pixels=noise)

@@ -21,6 +21,7 @@ from doublecast.model import augment, checkpoint, losses
 from doublecast.model.material import rarity, spread
 from doublecast.model.networks import Network, NetworkConfig, pack
 from doublecast.model.train import TrainConfig, choose_device, train
+from doublecast.types import VECTOR
 
 
 class Table(SimpleNamespace):
@@ -42,6 +43,9 @@ class Store:
         columns = {name: np.zeros(n, np.float32) for name in ("pitch", "mouth", "eye_left", "eye_right")}
         yaw = np.array([f.face.pose.yaw for f in self.faces], np.float32)
         return Table(id=np.arange(n), person=np.zeros(n, np.int32), kept=np.ones(n, bool), yaw=yaw, **columns)
+
+    def vectors(self) -> tuple[Any, Any]:
+        return np.arange(1), np.full((1, VECTOR), 0.1, np.float32)
 
     def load(self, ids: Sequence[int], *, crops: bool = True) -> list[StoredFace]:
         return [self.faces[k] for k in ids]

@@ -20,6 +20,7 @@ from typing import Any
 import av
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from doublecast.bench.original import Original, optimizer, step
 from doublecast.events import Listener, Progress, ignore
@@ -162,4 +163,25 @@ def _training(actor: FaceStore, target: FaceStore) -> list[Result]:
         Result(f"train, {config.size} px, both sides counted, {os.cpu_count()} cores", mine, "faces/s", 60),
         Result("faceswap `original`, 64 px, in the same run", others, "faces/s"),
         Result("train, times `original`", ratio, "x", 5),
+        *_arithmetic(trainer, mine / (2 * config.batch)),
     ]
+
+
+def _arithmetic(trainer: Trainer, steps: float) -> list[Result]:
+    """How much of what this machine's cores can multiply training makes use of. steps: per second."""
+    with FlopCounterMode(display=False) as counter:
+        trainer.advance()
+    achieved = steps * counter.get_total_flops() / 1e9
+    peak = _matmul_peak(torch.bfloat16 if trainer.bfloat else torch.float32)
+    return [
+        Result("train, arithmetic of all layers, both passes", achieved, "GFLOP/s"),
+        Result("matrix product in the same precision, the most", peak, "GFLOP/s"),
+        Result("train, share of that", 100 * achieved / peak, "%", 60),
+    ]
+
+
+def _matmul_peak(dtype: torch.dtype, side: int = 2048) -> float:
+    """GFLOP/s of a product of two square matrices, the best of `ROUNDS`."""
+    a, b = torch.rand(side, side, dtype=dtype), torch.rand(side, side, dtype=dtype)
+    _timed(lambda: a @ b)
+    return 2 * side**3 / min(_timed(lambda: a @ b) for _ in range(ROUNDS)) / 1e9

@@ -24,7 +24,7 @@ app = typer.Typer(
     help="Face replacement: two takes in, one labelled film out. Add --debug for tracebacks.",
 )
 app.add_typer(faces, name="faces")
-app.command()(bench)
+app.add_typer(bench, name="bench")
 
 
 class Size(StrEnum):
@@ -45,6 +45,9 @@ DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA, then MPS, t
 FaceOption = Annotated[int | None, typer.Option(min=0, help="Number of the person, where several are equally present.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="film.mp4, .mov, .mkv, or a folder for PNG pictures.")]
+FromScratch = Annotated[
+    bool, typer.Option("--from-scratch", help="Do not start from the weights that have seen many people.")
+]
 MoreTakes = Annotated[list[str] | None, typer.Option(metavar="TAKE", help="A further take of that side; repeatable.")]
 Job = Annotated[Path, typer.Argument(metavar="PRODUCTION", help="The job's folder, such as film.production.")]
 
@@ -68,9 +71,10 @@ def swap(
     target: Annotated[str, typer.Argument(help="Take of the person whose face is wanted.")],
     output: Output,
     minutes: Minutes = 10.0,
-    size: SizeOption = Size.small,
+    size: SizeOption = Size.middle,
     work: Annotated[Path | None, typer.Option(help="Production folder. [default: beside the output]")] = None,
     device: DeviceOption = Device.auto,
+    from_scratch: FromScratch = False,
     actor_take: MoreTakes = None,
     target_take: MoreTakes = None,
     actor_face: FaceOption = None,
@@ -85,7 +89,7 @@ def swap(
     """
     _swap(
         [actor, *(actor_take or [])], [target, *(target_take or [])], output, as_json=json,
-        minutes=minutes, size=int(size.value), work=work, device=device.value,
+        minutes=minutes, size=int(size.value), work=work, device=device.value, prior=not from_scratch,
         actor_face=actor_face, target_face=target_face, overwrite=overwrite,
     )  # fmt: skip
 
@@ -141,15 +145,19 @@ def extract(
 def train(
     production: Job,
     minutes: Minutes = 10.0,
-    size: SizeOption = Size.small,
+    size: SizeOption = Size.middle,
     device: DeviceOption = Device.auto,
+    from_scratch: FromScratch = False,
     json: Json = False,
 ) -> None:
     """Train a production's model, or go on training it."""
     from doublecast.pipeline.train import train as run
 
     with Display(errors()) as display:
-        checkpoint = run(production, minutes=minutes, size=int(size.value), device=device.value, on_event=display)
+        checkpoint = run(
+            production, minutes=minutes, size=int(size.value), device=device.value, prior=not from_scratch,
+            on_event=display,
+        )  # fmt: skip
     show({"checkpoint": checkpoint}, [f"checkpoint: {checkpoint}"], as_json=json)
 
 

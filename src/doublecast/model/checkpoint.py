@@ -19,7 +19,7 @@ from doublecast.disk import disk_message, sync_file, sync_folder
 from doublecast.errors import ModelError, OutputError
 from doublecast.model.networks import Network, NetworkConfig
 
-FORMAT = 1  #: version of the folder's layout
+FORMAT = 2  #: version of the folder's layout
 KEEP = 3  #: how many checkpoints stay on disk
 
 

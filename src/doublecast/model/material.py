@@ -17,12 +17,14 @@ FEWEST = 10  #: faces a side needs
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """One side. textures: uint8 (N, 3, S, S); visible: uint8 (N, 1, S, S); chance: float32 (N,), sums to 1."""
+    """One side. textures: uint8 (N, 3, S, S); visible: uint8 (N, 1, S, S); chance: float32 (N,), sums to 1; vector:
+    the person's mean identity vector float32 (128,), None where no face has one."""
 
     textures: Tensor
     visible: Tensor
     chance: Tensor
     ids: I64
+    vector: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -63,6 +65,7 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
             "Add footage that shows the face larger, sharper or longer, "
             "or bring faces back with `doublecast faces restore`."
         )
+    usable = table.id
     table = table.where(spread(len(table.id), MEMORY // (size * size * 4)))
     textures = np.empty((len(table.id), size, size, 3), np.uint8)
     visible = np.empty((len(table.id), size, size), np.uint8)
@@ -75,4 +78,12 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
         torch.from_numpy(visible)[:, None],
         torch.from_numpy(rarity(table).astype(np.float32)),
         table.id,
+        _mean_vector(store, usable),
     )
+
+
+def _mean_vector(store: FaceStore, ids: I64) -> Tensor | None:
+    """Mean identity vector of those of these faces that have one."""
+    known, vectors = store.vectors()
+    mine = vectors[np.isin(known, ids)]
+    return torch.from_numpy(mine.mean(0)) if len(mine) else None

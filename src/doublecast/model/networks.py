@@ -1,7 +1,8 @@
 """The network: one encoder that learns what a face does, one decoder per identity that learns how it looks doing it.
 
-Pixel-unshuffle stem, most work on grids of 6 to 24 texels, pixel-shuffle head (Shi et al. 2016, sub-pixel convolution).
-Tensors are NCHW float, RGB in 0-1; sizes are multiples of 32.
+Pixel-unshuffle stem, most work on grids of 8 to 32 places, pixel-shuffle head (Shi et al. 2016, sub-pixel convolution).
+Tensors are NCHW float, RGB in 0-1. Grids of 32, 16 and 8 places are the same
+for every size; only the patch of texels that a place stands for is larger.
 """
 
 from collections.abc import Sequence
@@ -13,19 +14,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+SIZES = (96, 128, 192, 256)  #: sides of the texture on offer
+GRID = 32  #: side of the largest grid, for every size
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """size: side of the texture. width: channels of the first grid. latent: length of the code between the halves."""
+    """size: side of the texture. width: channels of the core's largest grid. latent: length of the code between the
+    halves."""
 
-    size: int = 96
-    width: int = 48
+    size: int = 128
+    width: int = 64
     latent: int = 256
     identities: tuple[str, ...] = ("actor", "target")
 
     def __post_init__(self) -> None:
-        if self.size % 32 or not 32 <= self.size <= 512:
-            raise ValueError(f"size must be a multiple of 32 between 32 and 512, got {self.size}")
+        if self.size not in SIZES:
+            raise ValueError(f"size must be one of {', '.join(map(str, SIZES))}, got {self.size}")
+
+    @property
+    def patch(self) -> int:
+        """Side of the patch of texels that one place of the largest grid stands for."""
+        return self.size // GRID
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Channels of the grids with sides 32, 16 and 8."""
+        return self.width, 2 * self.width, 4 * self.width
 
 
 class Residual(nn.Module):
@@ -67,29 +82,24 @@ class Up(nn.Module):
         return F.pixel_shuffle(self.conv(F.leaky_relu(x, 0.2)), self.factor)
 
 
-def _grids(size: int) -> int:
-    """How many halvings lie between the stem's grid (size / 4) and the smallest grid (6 to 8)."""
-    return max(1, round(size / 4 / 6).bit_length() - 1)
-
-
 class Encoder(nn.Module):
     """Texture and visibility (N, 4, S, S) to a code (N, latent)."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        w, halvings = config.width, _grids(config.size)
-        layers: list[nn.Module] = [nn.PixelUnshuffle(4), nn.Conv2d(4 * 16, w, 3, padding=1), Residual(w)]
-        channels = w
-        for _ in range(halvings):
-            layers += [Down(channels, min(2 * channels, 4 * w)), Residual(min(2 * channels, 4 * w))]
-            channels = min(2 * channels, 4 * w)
+        widths = config.widths
+        self.stem = nn.Conv2d(4 * config.patch**2, widths[0], 3, padding=1)
+        self.unshuffle = nn.PixelUnshuffle(config.patch)
+        layers: list[nn.Module] = [Residual(widths[0])]
+        for narrow, wide in pairwise(widths):
+            layers += [Down(narrow, wide), Residual(wide)]
         self.body = nn.Sequential(*layers)
-        self.grid = config.size // 4 // 2**halvings
-        self.code = nn.Linear(channels * self.grid**2, config.latent)
+        self.code = nn.Linear(widths[-1] * (GRID // 4) ** 2, config.latent)
 
     def forward(self, x: Tensor) -> Tensor:
         """See class."""
-        return cast(Tensor, self.code(F.leaky_relu(self.body(x), 0.2).flatten(1)))
+        x = self.body(self.stem(self.unshuffle(x)))
+        return cast(Tensor, self.code(F.leaky_relu(x, 0.2).flatten(1)))
 
 
 class Decoder(nn.Module):
@@ -97,19 +107,20 @@ class Decoder(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        w, halvings = config.width, _grids(config.size)
-        widths = [min(w * 2**k, 4 * w) for k in range(halvings + 1)][::-1]
-        self.grid, self.channels = config.size // 4 // 2**halvings, widths[0]
-        self.code = nn.Linear(config.latent, self.channels * self.grid**2)
+        widths = config.widths[::-1]
+        self.channels = widths[0]
+        self.code = nn.Linear(config.latent, self.channels * (GRID // 4) ** 2)
         layers: list[nn.Module] = [Residual(widths[0])]
         for wide, narrow in pairwise(widths):
             layers += [Up(wide, narrow), Residual(narrow)]
-        self.body = nn.Sequential(*layers, Up(widths[-1], 3, factor=4))
+        self.body = nn.Sequential(*layers)
+        self.head = Up(widths[-1], 3, factor=config.patch)
 
     def forward(self, z: Tensor) -> Tensor:
         """See class."""
-        x = self.code(z).view(-1, self.channels, self.grid, self.grid)
-        return torch.sigmoid(self.body(x.contiguous(memory_format=torch.channels_last)).float())
+        x = self.code(z).view(-1, self.channels, GRID // 4, GRID // 4)
+        x = self.body(x.contiguous(memory_format=torch.channels_last))
+        return torch.sigmoid(self.head(x).float())
 
 
 class Network(nn.Module):

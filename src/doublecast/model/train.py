@@ -13,15 +13,14 @@ from torch import Tensor
 from doublecast.errors import InputError, ModelError
 from doublecast.events import Event, Note, Progress, Saved, Step
 from doublecast.faceset import FaceStore
-from doublecast.model import augment, checkpoint, losses
+from doublecast.model import augment, checkpoint, losses, prior
 from doublecast.model.augment import AugmentConfig
 from doublecast.model.material import Material, gather, spread
-from doublecast.model.networks import Network, NetworkConfig, pack
+from doublecast.model.networks import SIZES, Network, NetworkConfig, pack
 from doublecast.model.preview import Sitter, sheet, sitters
 from doublecast.model.space import importance
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-SIZES = (96, 128, 192, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +28,17 @@ class TrainConfig:
     """Options of a training run.
 
     size: side of the texture in texels. minutes: training time over all runs. steps: number of steps instead of
-    minutes. batch: faces per side and step. seed: of weights and sampler. device: where to train.
+    minutes. batch: faces per side and step. seed: of weights and sampler. device: where to train. prior: start from
+    the package's weights, which have seen many people; False: from random ones.
     """
 
-    size: int = 96
+    size: int = 128
     minutes: float = 10.0
     steps: int | None = None
     batch: int = 16
     seed: int = 0
     device: Device = "auto"
+    prior: bool = True
     rate: float = 1e-3
     save_seconds: float = 60.0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -84,7 +85,10 @@ class Trainer:
     def __init__(self, config: TrainConfig, sides: Sequence[Material], device: torch.device) -> None:
         torch.manual_seed(config.seed)
         self.config, self.sides, self.device = config, sides, device
-        self.network = Network(NetworkConfig(size=config.size)).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = Network(NetworkConfig(size=config.size))
+        if config.prior:
+            prior.start(network, [side.vector for side in sides])
+        self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), config.rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=device.type != "mps"

@@ -35,10 +35,11 @@ def swap(
     output: Path | str,
     *,
     minutes: float = 10.0,
-    size: int = 96,
+    size: int = 128,
     config: TrainConfig | None = None,
     work: Path | str | None = None,
     device: str = "auto",
+    prior: bool = True,
     actor_face: int | None = None,
     target_face: int | None = None,
     overwrite: bool = False,
@@ -48,7 +49,8 @@ def swap(
 
     actor, target: files, folders or globs; all of one side show one person (others may be in shot). output: see
     `convert`. minutes: training time over all runs. size: of the network's picture of the face: 96, 128, 192 or 256.
-    config: more options of training; replaces minutes and size. work: production folder, by default beside the output.
+    prior: start from the package's weights; False: from scratch. config: more options of training; replaces minutes,
+    size and prior. work: production folder, by default beside the output.
     actor_face, target_face: number of the person on the contact sheet, where several are about equally present.
 
     Interrupted or killed, the same call goes on; with other options only what depends on them is done again: more
@@ -56,7 +58,7 @@ def swap(
     Raises InputError, NoFaceError, AmbiguousFaceError, OutputError, ProductionError, WeightsError, ModelError.
     """
     output = Path(output)
-    config = config or TrainConfig(size=size, minutes=minutes, device=device)  # type: ignore[arg-type]  # it checks
+    config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
     actors, targets = find_takes(_listed(actor)), find_takes(_listed(target))
     refuse_inputs(outputs(actors, output), [*actors, *targets])
     folder = Path(work) if work is not None else default_work(output)
@@ -66,7 +68,7 @@ def swap(
     with Production(folder) as job, disk_errors(folder):
         asked = key_of(
             "swap", [t.key() for t in actors], [t.key() for t in targets], actor_face, target_face,
-            config.size, config.minutes, config.steps, config.seed,
+            config.size, config.minutes, config.steps, config.seed, config.prior,
         )  # fmt: skip
         _check_outputs(job, actors, output, asked, overwrite)
         extract_side(job, "actor", actors, on_event=on_event)
@@ -75,9 +77,7 @@ def swap(
         curate_side(job, "target", face=target_face, on_event=on_event)
         warn_if_same(job, on_event)
         train(job, config=config, on_event=on_event)
-        films = convert_takes(
-            job, output, asked=asked, size=config.size, device=config.device, overwrite=overwrite, on_event=on_event
-        )
+        films = convert_takes(job, output, asked=asked, device=config.device, overwrite=overwrite, on_event=on_event)
         report = write_report(job, films, on_event=on_event)
         return Swapped(tuple(films), report, job.folder)
 

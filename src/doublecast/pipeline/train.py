@@ -27,19 +27,21 @@ def train(
     *,
     config: TrainConfig | None = None,
     minutes: float = 10.0,
-    size: int = 96,
+    size: int = 128,
     device: str = "auto",
+    prior: bool = True,
     on_event: Listener = ignore,
 ) -> Path:
     """Train, or go on training, until the budget is spent over all runs; returns the newest checkpoint.
 
-    config: everything that can be chosen; without it one is made of minutes, size (96, 128, 192 or 256) and device.
-    Each size has a model folder of its own; a larger budget continues the model that is there.
+    config: everything that can be chosen; without it one is made of minutes, size (96, 128, 192 or 256), device and
+    prior (see `TrainConfig`). Each size, with prior or without, has a model folder of its own; a larger budget
+    continues the model that is there.
     Raises ProductionError (a side has no faces yet), NoFaceError (too few), ModelError (checkpoint does not fit).
     """
-    config = config or TrainConfig(size=size, minutes=minutes, device=device)  # type: ignore[arg-type]  # it checks
+    config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
     with opened(production) as job, disk_errors(job.folder):
-        folder = job.model(config.size, material(job))
+        folder = job.model(config.size, material(job, prior=config.prior))
         checkpoint = latest(folder)
         if checkpoint is None or not is_spent(checkpoint, config):
             actor, target = (FaceStore(job.side(side)) for side in SIDES)
@@ -62,13 +64,14 @@ def is_spent(checkpoint: Path, config: TrainConfig) -> bool:
     return config.done(state.step, state.seconds) >= 1
 
 
-def material(job: Production) -> str:
-    """Hash of the takes and people that a model is trained on. Raises ProductionError where a side is not ready."""
+def material(job: Production, *, prior: bool = True) -> str:
+    """Hash of the takes and people that a model is trained on, and of where it starts. Raises ProductionError where a
+    side is not ready."""
     for side in SIDES:
         check_curated(job, side)
     people = [job.record.options.get(f"{side}_face") for side in SIDES]
     takes = [sorted(take.key for take in job.inputs(side)) for side in SIDES]
-    return key_of("material", *takes, *people)
+    return key_of("material", *takes, *people, *(() if prior else ("from scratch",)))
 
 
 def model_folder(job: Production, size: int | None = None) -> Path:
