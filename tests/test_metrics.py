@@ -161,8 +161,10 @@ def test_gaze(angles: tuple[float, float, float]) -> None:
     ahead, aside = face(head(angles=angles)), face(head(angles=angles, look=0.15))
     assert metrics.gaze(ahead.points) == pytest.approx(np.zeros((2, 2)), abs=1e-4)
     assert metrics.gaze(aside.points)[:, 0] == pytest.approx([0.15, 0.15], abs=1e-3)
-    assert metrics.gaze_error(ahead, aside) == pytest.approx(0.15, abs=1e-3)
-    assert metrics.gaze_error(ahead, face(head(), eyes=0.05)) is None
+    errors, constant = metrics.gaze_errors([aside, aside, ahead], [ahead, ahead, ahead])
+    assert constant == pytest.approx(0.15, abs=1e-3)
+    assert errors == pytest.approx([0, 0, 0.15], abs=1e-3)
+    assert len(metrics.gaze_errors([ahead], [face(head(), eyes=0.05)])[0]) == 0
 
 
 def test_landmarks_of_another_shape_are_refused() -> None:

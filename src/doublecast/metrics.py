@@ -152,11 +152,15 @@ def gaze(points: F32) -> F64:
     return out
 
 
-def gaze_error(face: Face, other: Face) -> float | None:
-    """Mean distance between the irises of two faces in eye widths; None where an eye of either is shut."""
-    if min(*face.eyes, *other.eyes) < SHUT:
-        return None
-    return float(np.linalg.norm(gaze(face.points) - gaze(other.points), axis=1).mean())
+def gaze_errors(faces: Sequence[Face], others: Sequence[Face]) -> tuple[F64, float]:
+    """Mean distance between the irises in eye widths where eyes are open, without the constant part, float64 (n,), n
+    may be 0; and that part: eyes of another shape have their irises elsewhere."""
+    both = [(f, o) for f, o in zip(faces, others, strict=True) if min(*f.eyes, *o.eyes) >= SHUT]
+    if not both:
+        return np.zeros(0), 0.0
+    between = np.array([gaze(f.points) - gaze(o.points) for f, o in both])
+    constant = np.median(between, axis=0)
+    return np.linalg.norm(between - constant, axis=2).mean(1), float(np.linalg.norm(constant, axis=1).mean())
 
 
 def restlessness(crops: Sequence[Crop], indices: Sequence[int] | None = None) -> float | None:
@@ -342,8 +346,8 @@ def _motion(faces: Sequence[Face], played: Sequence[Face], true: Sequence[Face])
         return float(np.mean([expression_error(a, b, rest=shape, other_rest=played_rest) for a, b in pairs]))
 
     def looking(shown: Sequence[Face]) -> float | None:
-        found = [e for a, b in zip(shown, played, strict=True) if (e := gaze_error(a, b)) is not None]
-        return float(np.mean(found)) if found else None
+        found, _ = gaze_errors(shown, played)
+        return float(found.mean()) if len(found) else None
 
     still = [np.linalg.norm((normalise(f.points) - played_rest)[EXPRESSIVE], axis=1).mean() for f in played]
     note = f"a face that never moves would have {np.mean(still):.3f}"

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from material import frame  # beside this file
+from train import Material
 
 from doublecast.faces.embed import Embedder
 from doublecast.faceset import FaceStore
@@ -21,8 +23,6 @@ from doublecast.model.material import gather, spread
 from doublecast.model.train import TrainConfig, Trainer
 from doublecast.types import Frame
 from doublecast.video import composite
-from material import frame  # beside this file
-from train import Material
 
 
 def nearest(vectors: np.ndarray, known: np.ndarray) -> float:
@@ -44,9 +44,10 @@ def swapped(production: Path) -> np.ndarray:
         swapper = Swapper(trainer.save(Path(folder), {}), *stores)
         for k, face in enumerate(stores[0].load(sides[0].ids[spread(len(sides[0].ids), 24)])):
             assert face.crop is not None
-            moved = type(face.face)(**{f: getattr(face.face, f) for f in face.face.__slots__} | {
-                "points": face.crop.alignment.apply(face.face.points)
-            })
+            moved = type(face.face)(
+                **{f: getattr(face.face, f) for f in face.face.__slots__}
+                | {"points": face.crop.alignment.apply(face.face.points)}
+            )
             shown: Frame = frame(face.crop.pixels, 100 * k)
             found.append((composite(shown.pixels, swapper.swap(shown, [moved])), moved.points))
     return Embedder().embed(found)
@@ -63,7 +64,8 @@ def main() -> None:
         actor, target = (FaceStore(production / side).vectors()[1] for side in ("actor", "target"))
         print(
             f"{production.name}: to the target {mean(made, target):.3f}, to the actor {mean(made, actor):.3f}, "
-            f"to the nearest of the data {nearest(made, known):.3f} (the target's own footage {nearest(target, known):.3f})"
+            f"to the nearest of the data {nearest(made, known):.3f} "
+            f"(the target's own footage {nearest(target, known):.3f})"
         )
 
 

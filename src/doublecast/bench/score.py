@@ -12,7 +12,7 @@ or as the real target where there is no truth), times the share of frames in whi
     expression   1 - max(0, e - best) / max(still - best, still / 2); e the expression error, still that of a face that
                  never moves. The second bound is for a truth whose landmarks are hardly better than still, as under a
                  fringe: without it noise of the landmarks decides
-    gaze         the same, still that of eyes that never move
+    gaze         the same, still that of eyes that never move, but at least `GAZE`, the noise of irises in footage
     flicker      min(1, best / x), best at least 1, the actor's own
     ssim         (x - floor) / (1 - floor); ms-ssim the same; performers only
 
@@ -44,6 +44,7 @@ WEIGHTS: Mapping[str, float] = {
     "ms-ssim": 0.12,
 }
 EPS = 0.002  #: least value of a part
+GAZE = 0.06  #: eye widths; eyes that move less cannot be told from ones that are still
 FINE = 1.5  #: sigma in pixels below which detail is fine
 
 
@@ -130,7 +131,7 @@ def parts_of(
         parts["nearest"] = float(np.clip(nearer.value / max(top(nearer.name, nearer.ceiling), 1), 0, 1))
     for name, key, still in (
         ("expression error", "expression", still_expression(faces)),
-        ("gaze error", "gaze", still_gaze(faces)),
+        ("gaze error", "gaze", max(still_gaze(faces), GAZE)),
     ):
         if name in found and still > 0:
             least = top(name, 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.film import shape
+from doublecast.film import person, shape
 from doublecast.film.composite import blend, colour_gain, sharpen, sharpness_difference, unoccluded
 from doublecast.model.checkpoint import load_network
 from doublecast.model.material import spread
@@ -47,6 +47,8 @@ class Swapper:
         self._network = load_network(checkpoint, self._device)
         self._sides = [self._network.config.identities.index(name) for name in ("target", "actor")]
         self._shapes = _shape_of(actor), _shape_of(target)
+        size = self._network.config.size
+        self._person = person.difference(self._network.encoder, actor, target, size, self._device)
         self._matches: dict[int, _Match] = {}
 
     def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
@@ -74,7 +76,8 @@ class Swapper:
         pixels = torch.from_numpy(seen).permute(2, 0, 1)[None].to(self._device)
         mask = torch.from_numpy(visible)[None, None].to(self._device)
         code = self._network.encoder(pack(pixels, mask).contiguous(memory_format=torch.channels_last))
-        decoded = (self._network.decoders[k](code)[0] for k in self._sides)
+        target, actor = (self._network.decoders[k] for k in self._sides)
+        decoded = (target(code + self._person)[0], actor(code)[0])
         return [np.ascontiguousarray(x.permute(1, 2, 0).float().cpu().numpy()) for x in decoded]
 
     def _steady(self, track: int, now: _Match) -> _Match:

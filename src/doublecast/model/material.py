@@ -67,19 +67,25 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
         )
     usable = table.id
     table = table.where(spread(len(table.id), MEMORY // (size * size * 4)))
-    textures = np.empty((len(table.id), size, size, 3), np.uint8)
-    visible = np.empty((len(table.id), size, size), np.uint8)
-    for row, face in enumerate(store.each(table.id, crops=True)):
-        if face.crop is None:
-            raise ValueError(f"face {face.id} was loaded without its crop")
-        textures[row], visible[row] = unwrap(face.crop.pixels, face.crop.alignment.apply(face.face.points), size)
+    textures, visible = unwrapped(store, table.id, size)
     return Material(
-        torch.from_numpy(textures).permute(0, 3, 1, 2).contiguous(),
-        torch.from_numpy(visible)[:, None],
+        textures,
+        visible,
         torch.from_numpy(rarity(table).astype(np.float32)),
         table.id,
         _mean_vector(store, usable),
     )
+
+
+def unwrapped(store: FaceStore, ids: I64, size: int) -> tuple[Tensor, Tensor]:
+    """Textures uint8 (N, 3, S, S) and visibility uint8 (N, 1, S, S) of these faces."""
+    textures = np.empty((len(ids), size, size, 3), np.uint8)
+    visible = np.empty((len(ids), size, size), np.uint8)
+    for row, face in enumerate(store.each(ids, crops=True)):
+        if face.crop is None:
+            raise ValueError(f"face {face.id} was loaded without its crop")
+        textures[row], visible[row] = unwrap(face.crop.pixels, face.crop.alignment.apply(face.face.points), size)
+    return torch.from_numpy(textures).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(visible)[:, None]
 
 
 def _mean_vector(store: FaceStore, ids: I64) -> Tensor | None:

@@ -1,0 +1,73 @@
+"""What of a code is the person and not the performance, so that it can be exchanged before decoding.
+
+A decoder that started from many people listens to what the code still tells of the person: fed with the actor's code,
+the target's decoder draws somebody between the two. Codes of both sides are explained by what the face does, how it
+is turned and lit (shared slopes) and by who it is (a constant of each side): an analysis of covariance. The
+difference of the constants is added to the actor's codes.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from doublecast.faceset import FaceStore, FaceTable
+from doublecast.model import augment
+from doublecast.model.augment import AugmentConfig
+from doublecast.model.material import spread, unwrapped
+from doublecast.model.networks import Encoder, pack
+from doublecast.types import F64
+
+SAMPLES = 200  #: faces of each side
+RIDGE = 0.01  #: of the slopes, as part of the signs' variance
+
+
+def difference(encoder: Encoder, actor: FaceStore, target: FaceStore, size: int, device: torch.device) -> Tensor:
+    """What must be added to a code of the actor to make it one of the target doing the same, float32 (latent,)."""
+    sides = [_side(encoder, store, size, device) for store in (actor, target)]
+    signs, codes = ([side[k] - side[k].mean(0) for side in sides] for k in (0, 1))
+    x, z = np.concatenate(signs), np.concatenate(codes)
+    scale = x.std(0) + 1e-6
+    x = x / scale
+    slopes = np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(x.shape[1]), x.T @ z)
+    constants = [side[1].mean(0) - (side[0].mean(0) / scale) @ slopes for side in sides]
+    return torch.from_numpy((constants[1] - constants[0]).astype(np.float32)).to(device)
+
+
+def _side(encoder: Encoder, store: FaceStore, size: int, device: torch.device) -> tuple[F64, F64]:
+    """Signs (n, k) and codes (n, latent) of a side's faces in changing light, so that the slopes of light are known."""
+    table = store.table()
+    table = table.where((table.person == 0) & table.kept)
+    table = table.where(spread(len(table.id), SAMPLES))
+    textures, visible = unwrapped(store, table.id, size)
+    x, v = textures.float() / 255, visible.float() / 255
+    rng = torch.Generator().manual_seed(0)
+    codes, signs = [], []
+    with torch.inference_mode():
+        for rows in torch.arange(len(x)).split(32):
+            lit = augment.light(x[rows], v[rows], AugmentConfig(), rng)
+            signs.append(_light(lit, v[rows]))
+            seen = pack(lit, v[rows]).to(device).contiguous(memory_format=torch.channels_last)
+            codes.append(encoder(seen).double().cpu().numpy())
+    return np.hstack([_performance(table), np.concatenate(signs)]), np.concatenate(codes)
+
+
+def _performance(table: FaceTable) -> F64:
+    """Mouth, eyes and pose, float64 (n, 7); pose also squared, as a turned head shows less of both cheeks."""
+    yaw, pitch = table.yaw.astype(np.float64) / 30, table.pitch.astype(np.float64) / 30
+    columns: list[Any] = [table.mouth, table.eye_left, table.eye_right, yaw, pitch, yaw**2, pitch**2]
+    return np.stack(columns, 1).astype(np.float64)
+
+
+def _light(x: Tensor, weight: Tensor) -> F64:
+    """Brightness of each channel, contrast, and how the light falls off across and down, float64 (n, 6)."""
+    mean, deviation = augment.moments(x, weight)
+    relative = (x - mean).mean(1, keepdim=True) / mean.mean(1, keepdim=True).clamp_min(0.02) * weight
+    total = weight.sum((1, 2, 3)).clamp_min(1)
+    across = torch.linspace(-1, 1, x.shape[3]).view(1, 1, 1, -1)
+    down = torch.linspace(-1, 1, x.shape[2]).view(1, 1, -1, 1)
+    slopes = [(relative * ramp).sum((1, 2, 3)) / total for ramp in (across, down)]
+    contrast = (deviation / mean.clamp_min(0.02)).mean((1, 2, 3)).log()
+    columns = [*(mean + 0.02).log().flatten(1).unbind(1), contrast, *slopes]
+    return cast(F64, torch.stack(columns, 1).double().numpy())
