@@ -8,7 +8,7 @@ import pytest
 
 from doublecast.errors import NoFaceError
 from doublecast.faces.geometry import OVAL
-from doublecast.film import shape
+from doublecast.film import person, shape
 from doublecast.film.composite import blend, colour_gain, sharpen, sharpness_difference, unoccluded
 from doublecast.film.smooth import smooth
 from doublecast.model.space import draw, fade, unwrap
@@ -68,6 +68,17 @@ def test_another_shape_moves_the_inside_and_keeps_the_oval() -> None:
     assert np.abs(moved[OVAL] - points[OVAL]).max() < 1e-3
     mouth, before = np.ptp(moved[[61, 291], 0]), np.ptp(points[[61, 291], 0])
     assert mouth < 0.97 * before
+
+
+def test_a_settled_shape_lies_where_the_actor_is() -> None:
+    """A head that was fitted too low and too large loses both, and keeps what makes it another one."""
+    actor = shape.learn(people.face(p) for p in people_of(1.0))
+    low = shape.Shape(1.1 * actor.neutral + [0, 3.0, 0])
+    assert np.abs(shape.settle(low, actor).neutral - actor.neutral).max() < 1e-6
+    narrow = actor.neutral.copy()
+    narrow[[61, 291], 0] *= 0.8
+    settled = shape.settle(shape.Shape(narrow), actor).neutral
+    assert np.ptp(settled[[61, 291], 0]) < 0.85 * np.ptp(actor.neutral[[61, 291], 0])
 
 
 def test_open_mouths_stay_open_and_closed_eyes_close() -> None:
@@ -145,3 +156,19 @@ def erode(mask: Bool) -> Bool:
         for step in (1, -1):
             inner &= np.roll(mask, step, axis)
     return inner
+
+
+def test_only_what_the_performance_does_not_explain_is_the_person() -> None:
+    rng = np.random.default_rng(4)
+    slopes, apart = rng.normal(size=(3, 6)), np.array([1.0, -2, 0, 0.5, 3, 0])
+    calm, lively = rng.normal(0, 1, (300, 3)), rng.normal(2, 1, (200, 3))  # one of them smiles all the time
+    noise = [0.05 * rng.normal(size=(n, 6)) for n in (300, 200)]
+    found = person.constants_apart((calm, calm @ slopes + noise[0]), (lively, lively @ slopes + apart + noise[1]))
+    assert np.abs(found - apart).max() < 0.15
+    assert np.abs((lively @ slopes).mean(0) - (calm @ slopes).mean(0)).max() > 1, "means alone would tell otherwise"
+
+
+def test_a_sign_that_never_changes_explains_nothing() -> None:
+    still = np.zeros((40, 2))
+    codes = np.random.default_rng(0).normal(size=(40, 3))
+    assert person.constants_apart((still, codes), (still, codes + 2)) == pytest.approx([2, 2, 2])

@@ -39,13 +39,14 @@ def mirror() -> I32:
     return order
 
 
-def similarity(source: F64, target: F64) -> tuple[float, F64, F64]:
+def similarity(source: F64, target: F64, weight: F64 | None = None) -> tuple[float, F64, F64]:
     """Scale s, rotation R and shift t with ``target ~ s * source @ R.T + t`` for points (N, 2) or (N, 3).
 
-    Least squares without reflection (Umeyama 1991).
+    Least squares without reflection (Umeyama 1991); weight: of each point, (N,), all the same by default.
     """
-    mean_s, mean_t = source.mean(0), target.mean(0)
-    s, t = source - mean_s, target - mean_t
+    w = np.full((len(source), 1), 1 / len(source)) if weight is None else weight[:, None] / weight.sum()
+    mean_s, mean_t = (w * source).sum(0), (w * target).sum(0)
+    s, t = np.sqrt(w) * (source - mean_s), np.sqrt(w) * (target - mean_t)
     u, d, vt = np.linalg.svd(t.T @ s)
     signs = np.ones(source.shape[1])
     signs[-1] = np.sign(np.linalg.det(u @ vt))

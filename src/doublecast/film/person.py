@@ -26,13 +26,22 @@ RIDGE = 0.01  #: of the slopes, as part of the signs' variance
 def difference(encoder: Encoder, actor: FaceStore, target: FaceStore, size: int, device: torch.device) -> Tensor:
     """What must be added to a code of the actor to make it one of the target doing the same, float32 (latent,)."""
     sides = [_side(encoder, store, size, device) for store in (actor, target)]
-    signs, codes = ([side[k] - side[k].mean(0) for side in sides] for k in (0, 1))
-    x, z = np.concatenate(signs), np.concatenate(codes)
+    return torch.from_numpy(constants_apart(*sides).astype(np.float32)).to(device)
+
+
+def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> F64:
+    """How far the constants of two groups lie apart when both have the same slopes, float64 (m,).
+
+    Each group: signs (n, k) and codes (n, m). Slopes by ridge regression within the groups.
+    """
+    within = [(signs - signs.mean(0), codes - codes.mean(0)) for signs, codes in (actor, target)]
+    x, z = (np.concatenate([group[k] for group in within]) for k in (0, 1))
     scale = x.std(0) + 1e-6
     x = x / scale
     slopes = np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(x.shape[1]), x.T @ z)
-    constants = [side[1].mean(0) - (side[0].mean(0) / scale) @ slopes for side in sides]
-    return torch.from_numpy((constants[1] - constants[0]).astype(np.float32)).to(device)
+    first, second = (codes.mean(0) - (signs.mean(0) / scale) @ slopes for signs, codes in (actor, target))
+    apart: F64 = second - first
+    return apart
 
 
 def _side(encoder: Encoder, store: FaceStore, size: int, device: torch.device) -> tuple[F64, F64]:

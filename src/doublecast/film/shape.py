@@ -64,10 +64,18 @@ def freedom() -> F32:
     return (t * t * (3 - 2 * t)).astype(np.float32)[:, None]
 
 
+def settle(target: Shape, actor: Shape) -> Shape:
+    """The target's resting shape placed in the actor's head: by the similarity that brings all points as near to the
+    actor's as they come, each as far as it will be moved. Fitted to the canonical head alone, features of another
+    head lie a constant 2 to 5 % of the eye distance off."""
+    scale, rotation, shift = similarity(target.neutral, actor.neutral, freedom()[:, 0].astype(np.float64))
+    return Shape(scale * target.neutral @ rotation.T + shift)
+
+
 def reshape(face: Face, actor: Shape, target: Shape) -> F32:
     """The frame's mesh moved to the target's shape with the actor's expression, float32 (468, 3), frame pixels.
 
-    The expression is the offset from the actor's resting shape. Lids keep the actor's opening as a share of an open
+    target: settled in the actor's head, see `settle`. The expression is the offset from the actor's resting shape. Lids keep the actor's opening as a share of an open
     eye, so that a closed eye closes; the face oval stays the actor's.
     """
     now, scale, rotation, shift = _rest(face)

@@ -46,7 +46,8 @@ class Swapper:
         self._device = choose_device(device)
         self._network = load_network(checkpoint, self._device)
         self._sides = [self._network.config.identities.index(name) for name in ("target", "actor")]
-        self._shapes = _shape_of(actor), _shape_of(target)
+        own = _shape_of(actor)
+        self._shapes = own, shape.settle(_shape_of(target), own)
         size = self._network.config.size
         self._person = person.difference(self._network.encoder, actor, target, size, self._device)
         self._matches: dict[int, _Match] = {}
