@@ -1,6 +1,7 @@
 """Smoothing, shape and compositing."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import people
@@ -8,11 +9,11 @@ import pytest
 
 from doublecast.errors import NoFaceError
 from doublecast.faces.geometry import OVAL
-from doublecast.film import person, shape
+from doublecast.film import detail, person, shape
 from doublecast.film.composite import blend, colour_gain, sharpen, sharpness_difference, unoccluded
 from doublecast.film.smooth import smooth
 from doublecast.model.space import draw, fade, unwrap
-from doublecast.types import F32, MESH, Bool
+from doublecast.types import F32, MESH, Bool, Frame
 
 
 def shake(points: Sequence[F32]) -> float:
@@ -172,3 +173,40 @@ def test_a_sign_that_never_changes_explains_nothing() -> None:
     still = np.zeros((40, 2))
     codes = np.random.default_rng(0).normal(size=(40, 3))
     assert person.constants_apart((still, codes), (still, codes + 2)) == pytest.approx([2, 2, 2])
+
+
+def pored(strength: float) -> detail.Detail:
+    """Detail of a skin with pores."""
+    grey = 0.5 + strength * np.random.default_rng(0).normal(size=(detail.SIDE, detail.SIDE, 1))
+    texture = np.repeat((np.clip(grey, 0, 1) * 255).astype(np.uint8), 3, axis=2)
+    ratio = detail._fine(texture, np.full((detail.SIDE, detail.SIDE), 255, np.uint8), 128)
+    return detail.Detail(ratio, detail._strength(ratio), 128)
+
+
+def test_smooth_skin_has_no_detail_and_pores_have() -> None:
+    assert pored(0.0).strength < 1e-4
+    assert 0.03 < pored(0.05).strength < 0.15
+    assert np.abs(pored(0.05).ratio).max() <= detail.LARGEST
+
+
+def test_detail_multiplies_the_skin_and_leaves_eyes_and_mouth() -> None:
+    skin = pored(0.05)
+    plain = np.full((128, 128, 3), 0.5, np.float32)
+    assert np.abs(detail.apply(plain, skin, 0.0) - 0.5).max() < 1e-3
+    full = detail.apply(plain, skin, 1.0)
+    assert full.shape == (detail.SIDE, detail.SIDE, 3)
+    marked = detail.importance(detail.SIDE) > 1.9
+    assert np.abs(full[marked] - 0.5).max() < 1e-3
+    assert full.std() > 0.01 and abs(float(full.mean()) - 0.5) < 0.01
+
+
+def test_small_faces_and_soft_shots_get_no_detail() -> None:
+    skin = pored(0.05)
+    points = people.head()
+    frame = Frame(np.full((256, 256, 3), 128, np.uint8), 0, 0, Fraction(1, 25))
+    assert people.face(points).size < detail.SHARP * skin.size
+    assert detail.amount(skin, frame, people.face(points)) == 0
+    large = (points * 2).astype(np.float32)
+    soft = Frame(np.full((512, 512, 3), 128, np.uint8), 0, 0, Fraction(1, 25))
+    assert people.face(large).size > detail.SHARP * skin.size
+    assert detail.amount(skin, soft, people.face(large)) < 0.05

@@ -75,8 +75,8 @@ def settle(target: Shape, actor: Shape) -> Shape:
 def reshape(face: Face, actor: Shape, target: Shape) -> F32:
     """The frame's mesh moved to the target's shape with the actor's expression, float32 (468, 3), frame pixels.
 
-    target: settled in the actor's head, see `settle`. The expression is the offset from the actor's resting shape. Lids keep the actor's opening as a share of an open
-    eye, so that a closed eye closes; the face oval stays the actor's.
+    target: settled in the actor's head, see `settle`. The expression is the offset from the actor's resting shape. Lids
+    keep the actor's opening as a share of an open eye, so that a closed eye closes; the face oval stays the actor's.
     """
     now, scale, rotation, shift = _rest(face)
     moved = target.neutral + (now - actor.neutral)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.film import person, shape
+from doublecast.film import detail, person, shape
 from doublecast.film.composite import blend, colour_gain, sharpen, sharpness_difference, unoccluded
 from doublecast.model.checkpoint import load_network
 from doublecast.model.material import spread
@@ -23,11 +23,12 @@ STEADY = 0.12  #: seconds over which the match of colour and sharpness is averag
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
-    """What brings a decoded texture into the shot at one moment: gain float32 (S, S, 3), and sharpness."""
+    """What brings a decoded texture into the shot at one moment: gain float32 (S, S, 3), sharpness, share of detail."""
 
     seconds: float
     colour: F32
     sharpness: float
+    detail: float
 
 
 def _shape_of(store: FaceStore) -> shape.Shape:
@@ -50,6 +51,7 @@ class Swapper:
         self._shapes = own, shape.settle(_shape_of(target), own)
         size = self._network.config.size
         self._person = person.difference(self._network.encoder, actor, target, size, self._device)
+        self._detail = detail.learn(target, size)
         self._matches: dict[int, _Match] = {}
 
     def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
@@ -65,10 +67,15 @@ class Swapper:
         seen, visible = unwrap(frame.pixels, face.points, size)
         texture, own = self._decode(seen, visible)
         wanted = _Match(
-            frame.seconds, colour_gain(texture, seen, visible), sharpness_difference(texture, seen, visible)
+            frame.seconds,
+            colour_gain(texture, seen, visible),
+            sharpness_difference(texture, seen, visible),
+            0.0 if self._detail is None else detail.amount(self._detail, frame, face),
         )
         match = self._steady(face.track, wanted)
         texture = sharpen(np.clip(texture * match.colour, 0, 1).astype(np.float32), match.sharpness)
+        if self._detail is not None and match.detail > 0:
+            texture = detail.apply(texture, self._detail, match.detail)
         return blend(frame.pixels, drawing, texture, fade(size) * unoccluded(own, seen, visible))
 
     @torch.inference_mode()
@@ -87,7 +94,8 @@ class Swapper:
         if before is not None and 0 <= now.seconds - before.seconds < 5 * STEADY:
             share = max(1 - float(np.exp(-(now.seconds - before.seconds) / STEADY)), 1e-3)
             colour = before.colour + share * (now.colour - before.colour)
-            now = _Match(now.seconds, colour, before.sharpness + share * (now.sharpness - before.sharpness))
+            sharpness = before.sharpness + share * (now.sharpness - before.sharpness)
+            now = _Match(now.seconds, colour, sharpness, before.detail + share * (now.detail - before.detail))
         self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
         self._matches[track] = now
         return now
