@@ -12,7 +12,7 @@ from doublecast.faces.geometry import OVAL
 from doublecast.film import detail, person, shape
 from doublecast.film.composite import blend, colour_gain, sharpen, sharpness_difference, unoccluded
 from doublecast.film.smooth import smooth
-from doublecast.model.space import draw, fade, unwrap
+from doublecast.model.space import draw, fade, importance, unwrap
 from doublecast.types import F32, MESH, Bool, Frame
 
 
@@ -195,7 +195,7 @@ def test_detail_multiplies_the_skin_and_leaves_eyes_and_mouth() -> None:
     assert np.abs(detail.apply(plain, skin, 0.0) - 0.5).max() < 1e-3
     full = detail.apply(plain, skin, 1.0)
     assert full.shape == (detail.SIDE, detail.SIDE, 3)
-    marked = detail.importance(detail.SIDE) > 1.9
+    marked = importance(detail.SIDE) > 1.9
     assert np.abs(full[marked] - 0.5).max() < 1e-3
     assert full.std() > 0.01 and abs(float(full.mean()) - 0.5) < 0.01
 

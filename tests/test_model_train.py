@@ -255,4 +255,4 @@ def test_what_was_just_saved_is_never_dropped(tmp_path: Path) -> None:
 def test_another_size_does_not_go_on_from_this_model(tmp_path: Path) -> None:
     run(tmp_path, 1)
     with pytest.raises(ModelError, match="another work folder"):
-        run(tmp_path, 2, size=128)
+        run(tmp_path, 2, size=96)

@@ -31,7 +31,7 @@ class Standing:
 
 def standing(folder: Path) -> Standing:
     stores = [FaceStore(folder / side) for side in SIDES if (folder / side / "takes.json").exists()]
-    checkpoint = latest(folder / "model-96")
+    checkpoint = latest(folder / "model-128")
     return Standing(
         frames=tuple(sum(take.frames_done for take in store.takes()) for store in stores),
         faces=tuple(len(store) for store in stores),
@@ -84,7 +84,7 @@ def test_killed_in_every_stage_the_rerun_finishes(tmp_path: Path, shared: Path, 
     assert after.frames == (75, 75) and after.faces == (75, 75)
     assert count_frames(film) == 75
     assert (work / "report.html").is_file()
-    assert checkpoints(work / "model-96")
+    assert checkpoints(work / "model-128")
     with Production(work) as job:
         assert not (list((work / "renders").iterdir()) if (work / "renders").exists() else [])
         assert job.record.films[str(film)].after

@@ -6,7 +6,7 @@
       production.toml     format version, takes with their content keys, finished stages, models, films
       lock                held through the operating system while a process works here
       actor/  target/     one FaceStore each
-      model-96/           checkpoints of one network size
+      model-128/          checkpoints of one network size
       renders/            finished segments of films that are being made
       report.html
 """

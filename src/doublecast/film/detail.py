@@ -80,4 +80,4 @@ def amount(detail: Detail, frame: Frame, face: Face) -> float:
 def apply(texture: F32, detail: Detail, share: float) -> F32:
     """A texture float32 (S, S, 3) 0-1 at `SIDE` texels with ``share`` of the detail."""
     larger = cv2.resize(texture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    return np.clip(larger * np.exp(share * detail.ratio)[..., None], 0, 1).astype(np.float32)
+    return np.asarray(np.clip(larger * np.exp(share * detail.ratio)[..., None], 0, 1), np.float32)

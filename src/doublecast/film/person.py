@@ -54,7 +54,7 @@ def _side(encoder: Encoder, store: FaceStore, size: int, device: torch.device) -
     rng = torch.Generator().manual_seed(0)
     codes, signs = [], []
     with torch.inference_mode():
-        for rows in torch.arange(len(x)).split(32):
+        for rows in torch.split(torch.arange(len(x)), 32):
             lit = augment.light(x[rows], v[rows], AugmentConfig(), rng)
             signs.append(_light(lit, v[rows]))
             seen = pack(lit, v[rows]).to(device).contiguous(memory_format=torch.channels_last)
