@@ -13,7 +13,7 @@ from doublecast.cli.common import Commands, Json, errors, show
 from doublecast.cli.faces import SideName, faces
 from doublecast.cli.progress import Display
 
-DEMO_MINUTES = 3.5
+DEMO_MINUTES = 2.0
 
 app = typer.Typer(
     cls=Commands,
