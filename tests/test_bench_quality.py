@@ -23,8 +23,9 @@ from doublecast.errors import InputError
 from doublecast.events import Event, Progress
 from doublecast.faceset import FaceStore
 from doublecast.model.material import gather
+from doublecast.pipeline.measure import frames_of
 from doublecast.types import U8, Face, Frame, Patch
-from doublecast.video import read_png_text
+from doublecast.video import Take, read_png_text
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_the_score_ranks_as_the_eye_does(shared: Path, performers: tuple[Path, H
     """The truth; then sharp and a pixel off, or with JPEG; well below it blurred; frozen; at the end nothing done."""
     _, held = performers
     film = shared / (PAIRS["performers 1"].truth or "")
-    exact = {frame.index: frame.pixels for frame in pairs._frames(film, set(held.indices))}
+    exact = {frame.index: frame.pixels for frame in frames_of(Take("film", (film,), "video"), set(held.indices))}
     truth = [exact[index] for index in held.indices]
 
     def jpeg(pixels: U8) -> U8:

@@ -33,12 +33,15 @@ MASK = 256  #: side of the mask that the face is put back with
 BLUR, PASSES = 0.03, 4  #: kernel of the mask's blur in sides, and how often
 
 
-class _Upscale(nn.Module):
+class Upscale(nn.Module):
+    """Twice the side by sub-pixel convolution, as both rebuilt tools have it."""
+
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, 4 * out, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to (N, out, 2 H, 2 W)."""
         return F.pixel_shuffle(F.leaky_relu(self.conv(x), 0.1), 2)
 
 
@@ -52,10 +55,10 @@ class Original(nn.Module):
             layers += [nn.Conv2d(channels, out, 5, stride=2, padding=2), nn.LeakyReLU(0.1)]
         self.encoder = nn.Sequential(
             *layers, nn.Flatten(), nn.Linear(16384, 1024), nn.Linear(1024, 16384), nn.Unflatten(1, (1024, 4, 4)),
-            _Upscale(1024, 512),
+            Upscale(1024, 512),
         )  # fmt: skip
         self.decoders = nn.ModuleList(
-            nn.Sequential(_Upscale(512, 256), _Upscale(256, 128), _Upscale(128, 64), nn.Conv2d(64, 3, 5, padding=2))
+            nn.Sequential(Upscale(512, 256), Upscale(256, 128), Upscale(128, 64), nn.Conv2d(64, 3, 5, padding=2))
             for _ in range(2)
         )
 

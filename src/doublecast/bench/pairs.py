@@ -5,8 +5,8 @@ Real pairs: trained on the first 70 % of every take, measured on the last 30 % o
 half a second that is used for neither, because neighbouring frames are nearly the same.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,22 +16,19 @@ from doublecast.bench.score import Sharp
 from doublecast.disk import disk_errors
 from doublecast.errors import InputError, NoFaceError
 from doublecast.events import Listener, Progress, ignore
-from doublecast.faces.detect import overlap
 from doublecast.faces.track import FaceTracker
-from doublecast.faceset import FaceStore, FaceTable, cut
+from doublecast.faceset import FaceStore, cut
 from doublecast.metrics import Sample, Truth
 from doublecast.pipeline.curate import curate_side
 from doublecast.pipeline.extract import extract_side
-from doublecast.pipeline.measure import runs
+from doublecast.pipeline.measure import LONG, first_faces, frames_of, gallery, nearest, own_faces, runs
 from doublecast.production import SIDES, Production
-from doublecast.types import F32, I64, U8, Bool, Face, Frame
-from doublecast.video import Reader, Take, find_takes
+from doublecast.types import F32, U8, Bool, Face, Frame
+from doublecast.video import Take, find_takes
 
 TRAINED = 0.7  #: share of a take, from its beginning, that is trained on where there is no second performance
 GAP_SECONDS = 0.5  #: left out behind it
 PLACES = 20  #: places of the held-out film that are measured
-LONG = 3  #: frames in a row at each, so that flicker can be measured
-FOUND = 0.3  #: least overlap of the boxes of a face before and after
 HELD = "held out for measuring"  #: reason with which faces are kept from training
 
 
@@ -157,10 +154,10 @@ def held_out(
     chosen = runs(table.index[rows], PLACES, LONG)
     if not len(chosen):
         raise NoFaceError(f"{pair.name}: the actor's face is not seen in the frames that are kept for measuring")
-    found = store.load(_ids(table, np.asarray(rows, np.bool_), chosen), crops=False)
+    found = store.load(first_faces(table.id[rows], table.index[rows], chosen), crops=False)
     samples = {face.index: face.face for face in found}
     film = data / (pair.held or pair.actor)
-    frames = [frame for frame in _frames(film, set(samples)) if frame.index in samples]
+    frames = [replace(frame, native=None) for frame in frames_of(_video(film), set(samples))]  # without its decoder
     played, tracker = {}, FaceTracker(pictures=True)
     for frame in frames:  # looked for in every frame anew, as they are in the swapped ones: both are equally noisy
         seen = find_face(tracker, frame, samples[frame.index])
@@ -170,37 +167,20 @@ def held_out(
     truth = None if pair.truth is None else _truth(data / pair.truth, played, on_event)
     if truth is not None:
         frames = [frame for frame in frames if frame.index in truth]
-    own, numbers = _own(target)
+    own, numbers = own_faces(target, PLACES)
     kept = [played[frame.index] for frame in frames]
     exact = None if truth is None else Truth([truth[f.index][0] for f in frames], [truth[f.index][1] for f in frames])
     reference = [crop for _, crop in (own if exact is None else exact.samples)]
-    return Held(frames, kept, exact, own, numbers, _vectors(target), _vectors(actor), Sharp.of(reference))
+    return Held(frames, kept, exact, own, numbers, gallery(target), gallery(actor), Sharp.of(reference))
 
 
-def _ids(table: FaceTable, rows: Bool, wanted: I64) -> I64:
-    """The first face of every wanted frame among these rows."""
-    ids, indices = table.id[rows], table.index[rows]
-    _, first = np.unique(indices, return_index=True)
-    return np.asarray(ids[first[np.isin(indices[first], wanted)]], np.int64)
-
-
-def _frames(film: Path, wanted: set[int]) -> Iterator[Frame]:
-    with Reader(Take("film", (film,), "video")) as reader:
-        for frame in reader:
-            if frame.index in wanted:
-                yield Frame(frame.pixels, frame.index, frame.pts, frame.time_base)
-            if frame.index >= max(wanted):
-                return
+def _video(film: Path) -> Take:
+    return Take("film", (film,), "video")
 
 
 def find_face(tracker: FaceTracker, frame: Frame, face: Face) -> Face | None:
     """The face found in a frame where ``face`` was; None where there is none."""
-    faces = tracker.step(frame)
-    if not faces:
-        return None
-    shared = overlap(np.array(face.box), np.array([other.box for other in faces]))
-    best = int(shared.argmax())
-    return faces[best] if shared[best] >= FOUND else None
+    return nearest(tracker.step(frame), face)
 
 
 def _truth(film: Path, actor: dict[int, Sample], on_event: Listener) -> dict[int, tuple[Sample, Bool]]:
@@ -208,7 +188,7 @@ def _truth(film: Path, actor: dict[int, Sample], on_event: Listener) -> dict[int
     with np.load(film.with_suffix(".npz"), allow_pickle=False) as data:
         packed = data["mask"]
     tracker, found = FaceTracker(pictures=True), {}
-    for done, frame in enumerate(_frames(film, set(actor)), 1):
+    for done, frame in enumerate(frames_of(_video(film), set(actor)), 1):
         on_event(Progress("bench", done, len(actor), "frames", "faces of the truth"))
         face, crop = actor[frame.index]
         seen = find_face(tracker, frame, face)
@@ -219,18 +199,3 @@ def _truth(film: Path, actor: dict[int, Sample], on_event: Listener) -> dict[int
         if seen is not None and mask.any():
             found[frame.index] = (seen, cut(frame.pixels, face.points)), mask
     return found
-
-
-def _own(store: FaceStore) -> tuple[list[Sample], list[int]]:
-    """Faces of the target's own first take, and their frame numbers."""
-    table = store.table()
-    first = int(table.take[table.person == 0].min(initial=1 << 20))
-    rows = np.asarray((table.person == 0) & (table.take == first), np.bool_)
-    found = store.load(_ids(table, rows, runs(table.index[rows], PLACES, LONG)))
-    return [(face.face, face.crop) for face in found if face.crop is not None], [face.index for face in found]
-
-
-def _vectors(store: FaceStore) -> F32:
-    ids, vectors = store.vectors()
-    table = store.table()
-    return vectors[np.isin(ids, table.id[table.person == 0])]

@@ -19,6 +19,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from doublecast.bench.contestant import Baseline, Converter
 from doublecast.bench.crops import CropConverter, Faces, full_face, gather, hull, reinhard
+from doublecast.bench.original import Upscale
 from doublecast.bench.warps import displaced, look_up, rotate_zoom_shift, structural
 from doublecast.faceset import FaceStore
 from doublecast.model.train import low_precision
@@ -45,15 +46,6 @@ class _Down(nn.Module):
         return F.leaky_relu(self.conv(x), 0.1)
 
 
-class _Up(nn.Module):
-    def __init__(self, channels: int, out: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, 4 * out, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pixel_shuffle(F.leaky_relu(self.conv(x), 0.1), 2)
-
-
 class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -72,7 +64,7 @@ class _Encoder(nn.Module):
         self.downs = nn.Sequential(_Down(3, 64), _Down(64, 128), _Down(128, 256), _Down(256, 512))
         self.first = nn.Linear(512 * 6 * 6, 128)
         self.second = nn.Linear(128, 128 * 3 * 3)
-        self.up = _Up(128, 128)
+        self.up = Upscale(128, 128)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.downs(x).flatten(1)
@@ -87,10 +79,12 @@ class _Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.face = nn.Sequential(
-            _Up(128, 512), _Residual(512), _Up(512, 256), _Residual(256), _Up(256, 128), _Residual(128)
+            Upscale(128, 512), _Residual(512), Upscale(512, 256), _Residual(256), Upscale(256, 128), _Residual(128)
         )
         self.out = nn.ModuleList(nn.Conv2d(128, 3, k, padding=k // 2) for k in (1, 3, 3, 3))
-        self.mask = nn.Sequential(_Up(128, 128), _Up(128, 64), _Up(64, 32), _Up(32, 16), nn.Conv2d(16, 1, 1))
+        self.mask = nn.Sequential(
+            Upscale(128, 128), Upscale(128, 64), Upscale(64, 32), Upscale(32, 16), nn.Conv2d(16, 1, 1)
+        )
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         x = self.face(z)

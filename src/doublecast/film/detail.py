@@ -5,6 +5,7 @@ of a ratio, as light multiplies, and of brightness alone, as colour in footage i
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -58,6 +59,7 @@ def _fine(texture: U8, visible: U8, size: int) -> F32:
     return np.asarray(ratio * _skin() * (visible.astype(np.float32) / 255), np.float32)
 
 
+@cache
 def _skin() -> F32:
     """Where detail lies still, float32 (`SIDE`, `SIDE`): not on eyes, brows, mouth and rim."""
     plain = ((importance(SIDE) < 1.05) & (inside(SIDE) > 0)).astype(np.uint8)

@@ -38,7 +38,7 @@ def _shape_of(store: FaceStore) -> shape.Shape:
 
 
 class Swapper:
-    """Replaces the actor's face. Call `swap` for the frames of one take in order.
+    """Replaces the actor's face. Call `swap` for the frames of one take in order, and `begin` before another take.
 
     Raises ModelError for a damaged checkpoint, NoFaceError for an empty faceset, InputError for an absent device.
     """
@@ -53,6 +53,10 @@ class Swapper:
         self._person = person.difference(self._network.encoder, actor, target, size, self._device)
         self._detail = detail.learn(target, size)
         self._matches: dict[int, _Match] = {}
+
+    def begin(self) -> None:
+        """Forget the shot before: what comes next is another take."""
+        self._matches = {}
 
     def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
         """The pixels to change in a frame (upright), one patch per face that can be drawn."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from doublecast.errors import ModelError
-from doublecast.model.networks import Decoder, Encoder, Network, NetworkConfig, Residual, Up
+from doublecast.model.networks import GRID, Decoder, Encoder, Network, NetworkConfig, Residual, Up
 from doublecast.types import VECTOR
 
 CONFIG = NetworkConfig(size=128)  #: the network that the prior was trained in
@@ -59,9 +59,7 @@ class Prior(nn.Module):
         code = self.encoder(x)
         styles, place = self.person(vectors)
         decoder = self.decoder
-        y = (decoder.code(code) + place).view(
-            len(x), decoder.channels, *[round((place.shape[1] / decoder.channels) ** 0.5)] * 2
-        )
+        y = (decoder.code(code) + place).view(-1, decoder.channels, GRID // 4, GRID // 4)
         y = y.contiguous(memory_format=torch.channels_last)
         each = iter(styles)
         for layer in decoder.body:

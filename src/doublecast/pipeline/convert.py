@@ -73,11 +73,13 @@ def convert_takes(
         before = claim(job, film, take, key=key, overwrite=overwrite)
         if before is not None:
             plan.append((take, film, FilmRecord(asked, key, before)))
+    swapper: Swapper | None = None  # learns people from all their faces: once, and only where something is to be done
     for take, film, record in plan:
         with job.timed(f"convert {take.name}", record.key):
             job.record.films[str(film)] = record
             job.save()
-            swapper = Swapper(checkpoint, actor, target, device=device)
+            swapper = swapper or Swapper(checkpoint, actor, target, device=device)
+            swapper.begin()
             _render(swapper, actor, take, film, record.key, job.renders(film, record.key), on_event)
             job.record.films[str(film)] = replace(record, after=fingerprint(film))
     return films

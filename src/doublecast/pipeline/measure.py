@@ -43,7 +43,7 @@ def compare(
     chosen = runs(table.index[rows], RUNS, LONG)
     if not len(chosen):
         return Compared([], [])
-    faces = {face.index: face for face in actor.load(_ids(table.id[rows], table.index[rows], chosen))}
+    faces = {face.index: face for face in actor.load(first_faces(table.id[rows], table.index[rows], chosen))}
     shown = set(chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), SHOWN)).round().astype(int)].tolist())
     films: list[Sample] = []
     played: list[Sample] = []
@@ -52,28 +52,28 @@ def compare(
     after: dict[int, U8] = {}
     times: dict[int, float] = {}
     tracker = FaceTracker(pictures=True)
-    for done, frame in enumerate(_frames(film_take(film, _source(take)), set(chosen.tolist())), 1):
+    for done, frame in enumerate(frames_of(film_take(film, _source(take)), set(chosen.tolist())), 1):
         stored = faces[frame.index]
         on_event(Progress("report", done, len(chosen), "frames", "measuring"))
         if frame.index in shown:
             after[frame.index], times[frame.index] = _small(frame.pixels), frame.seconds
-        found = _nearest(tracker.step(frame), stored.face)
+        found = nearest(tracker.step(frame), stored.face)
         if found is not None and stored.crop is not None:
             films.append((found, cut(frame.pixels, stored.face.points)))
             played.append((stored.face, stored.crop))
             indices.append(frame.index)
-    for frame in _frames(_source(take), shown):
+    for frame in frames_of(_source(take), shown):
         before[frame.index] = _small(frame.pixels)
     both = sorted(after.keys() & before.keys())
     pairs = [Comparison(times[n], before[n], after[n]) for n in both]
     if not films:
         return Compared([], pairs)
-    samples, numbers = _target(target)
+    samples, numbers = own_faces(target, RUNS)
     measures = measure_film(
         films,
         played,
-        _vectors(target),
-        actor_vectors=_vectors(actor),
+        gallery(target),
+        actor_vectors=gallery(actor),
         target=samples,
         indices=indices,
         target_indices=numbers,
@@ -112,7 +112,8 @@ def _source(take: TakeInput) -> Take:
     return Take(take.name, tuple(Path(file) for file in take.files), "pictures" if take.kind == "pictures" else "video")
 
 
-def _frames(take: Take, wanted: set[int]) -> Iterator[Frame]:
+def frames_of(take: Take, wanted: set[int]) -> Iterator[Frame]:
+    """The frames with these numbers, in order."""
     with Reader(take) as reader:
         for frame in reader:
             if frame.index in wanted:
@@ -121,14 +122,14 @@ def _frames(take: Take, wanted: set[int]) -> Iterator[Frame]:
                 return
 
 
-def _ids(ids: I64, indices: I64, wanted: I64) -> I64:
+def first_faces(ids: I64, indices: I64, wanted: I64) -> I64:
     """The first face of every wanted frame."""
     _, first = np.unique(indices, return_index=True)
     first = first[np.isin(indices[first], wanted)]
     return ids[first]
 
 
-def _nearest(faces: Sequence[Face], face: Face) -> Face | None:
+def nearest(faces: Sequence[Face], face: Face) -> Face | None:
     """The face that lies where ``face`` was."""
     if not faces:
         return None
@@ -137,17 +138,17 @@ def _nearest(faces: Sequence[Face], face: Face) -> Face | None:
     return faces[best] if shared[best] >= FOUND else None
 
 
-def _vectors(store: FaceStore) -> F32:
+def gallery(store: FaceStore) -> F32:
     """Identity vectors of the main person."""
     ids, vectors = store.vectors()
     table = store.table()
     return vectors[np.isin(ids, table.id[table.person == 0])]
 
 
-def _target(store: FaceStore) -> tuple[list[Sample], list[int]]:
-    """Faces of the target's own first take, and their frame numbers."""
+def own_faces(store: FaceStore, places: int) -> tuple[list[Sample], list[int]]:
+    """Faces at so many places of a person's first take, `LONG` in a row each, and their frame numbers."""
     table = store.table()
     rows = (table.person == 0) & (table.take == table.take[table.person == 0].min(initial=1 << 20))
-    chosen = runs(table.index[rows], RUNS, LONG)
-    found: list[StoredFace] = store.load(_ids(table.id[rows], table.index[rows], chosen))
+    chosen = runs(table.index[rows], places, LONG)
+    found: list[StoredFace] = store.load(first_faces(table.id[rows], table.index[rows], chosen))
     return [(face.face, face.crop) for face in found if face.crop is not None], [face.index for face in found]
