@@ -1,8 +1,11 @@
 """Fixtures that several test files need."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from doublecast.trust import keys
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -13,3 +16,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the footage folder ../shared is not here")
     return SHARED
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keys of the tests' own: the user's are neither used nor made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(keys.FOLDER, str(tmp_path_factory.mktemp("keys")))
+        yield

@@ -9,7 +9,10 @@
     ├── OutputError              the output exists, cannot be written, or the disk is full (exit 2)
     ├── ProductionError          a work folder of another job or another version (exit 2)
     ├── WeightsError             a weights archive is missing, cannot be fetched, or has a wrong hash (exit 2)
-    └── ModelError               a checkpoint that does not fit this version or this job (exit 2)
+    ├── ModelError               a checkpoint that does not fit this version or this job (exit 2)
+    ├── ConsentError             an identity without a basis, or a record that does not hold (exit 2)
+    ├── KeysError                the user's signing keys or certificates cannot be used (exit 2)
+    └── RefusedError             what this tool does not do: sexual imagery (exit 3)
 """
 
 
@@ -45,3 +48,17 @@ class WeightsError(DoublecastError):
 
 class ModelError(DoublecastError):
     """A checkpoint that is damaged, of another format version, or of another job."""
+
+
+class ConsentError(DoublecastError):
+    """An identity without a recorded basis, or a record that was changed, revoked, or made for somebody else."""
+
+
+class KeysError(DoublecastError):
+    """The user's signing keys or certificates cannot be read, written, or used."""
+
+
+class RefusedError(DoublecastError):
+    """Material that is refused whatever the basis: sexual imagery."""
+
+    exit_code = 3
