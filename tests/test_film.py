@@ -10,7 +10,8 @@ import pytest
 from doublecast.errors import NoFaceError
 from doublecast.faces.geometry import OVAL
 from doublecast.film import detail, person, shape
-from doublecast.film.composite import blend, colour_gain, sharpen, sharpness_difference, unoccluded
+from doublecast.film.colour import colour_gain, feature_gain, regions, tone_apart
+from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.smooth import smooth
 from doublecast.model.space import draw, fade, importance, unwrap
 from doublecast.types import F32, MESH, Bool, Frame
@@ -108,19 +109,82 @@ def test_the_colour_match_brings_the_light_of_the_shot() -> None:
     assert np.abs(lit - truth)[inner].mean() < 0.35 * np.abs(decoded - truth)[inner].mean()
 
 
-def test_a_hand_before_the_face_stays_and_spectacles_do_not() -> None:
+def test_a_hand_before_the_face_stays_even_where_the_network_misses_it() -> None:
     size = 96
     own = people.skin(1, size)
     visible = np.full((size, size), 255, np.uint8)
-    clean = (own * 255).astype(np.uint8)
-    assert unoccluded(own, clean, visible).min() > 0.99
+    clean, nothing = (own * 255).astype(np.uint8), np.zeros((size, size), np.uint8)
+    assert covered(own, clean, visible, nothing).max() < 0.01
     thin = clean.copy()
     thin[40:42] = 0
-    assert unoccluded(own, thin, visible).min() > 0.99
+    assert covered(own, thin, visible, nothing).max() < 0.01
     hand = clean.copy()
     hand[50:, 20:60] = (clean[50:, 20:60].astype(int) + 128) % 256
-    shown = unoccluded(own, hand, visible)
-    assert shown[60:90, 25:55].max() < 0.1 and shown[:34].min() > 0.95
+    found = covered(own, hand, visible, nothing)
+    assert found[60:90, 25:55].min() > 0.9 and found[:34].max() < 0.05
+
+
+def test_what_the_network_finds_covered_counts() -> None:
+    size = 96
+    own = people.skin(1, size)
+    foreign = np.zeros((size, size), np.uint8)
+    foreign[:30] = 255
+    found = covered(own, (own * 255).astype(np.uint8), 255 - foreign, foreign)
+    assert found[:30].min() > 0.95 and found[30:].max() < 0.05
+
+
+def test_what_lies_before_the_face_stays_where_the_camera_saw_it() -> None:
+    """The drawn mesh is wider than the actor's own; the pixels that stay are those under the actor's."""
+    own, other = people.head(), people.head(wide=1.15)
+    drawing = draw(other, (256, 256))
+    assert drawing is not None
+    band = np.zeros((128, 128), np.float32)
+    band[:, :50] = 1
+    kept = lying_before(drawing, own, (256, 256), band)
+    mine = draw(own, (256, 256))
+    assert kept is not None and mine is not None and kept.shape == drawing.cover.shape
+    whole = np.zeros((256, 256), np.float32)
+    whole[drawing.y : drawing.y + kept.shape[0], drawing.x : drawing.x + kept.shape[1]] = kept
+    inner = (mine.cover > 0.5) & (mine.uv[..., 0] > 0.1) & (mine.uv[..., 0] < 0.9)
+    left = whole[mine.y : mine.y + inner.shape[0], mine.x : mine.x + inner.shape[1]]
+    assert left[inner & (mine.uv[..., 0] < 0.36)].min() > 0.9
+    assert left[inner & (mine.uv[..., 0] > 0.42)].max() < 0.1
+    assert lying_before(drawing, own, (256, 256), np.zeros((128, 128), np.float32)) is None
+    away = lying_before(drawing, people.head(centre=(-500, 128)), (256, 256), band)
+    assert away is not None and not away.any()
+    patch = blend(np.zeros((256, 256, 3), np.uint8), drawing, people.skin(2), fade(128), kept=np.ones_like(kept))
+    assert patch is None
+
+
+def test_eyes_and_teeth_do_not_glow_when_skin_is_brightened() -> None:
+    size = 128
+    shot = np.full((size, size, 3), 140, np.uint8)
+    visible = np.full((size, size), 255, np.uint8)
+    bright = feature_gain(np.full((size, size, 3), 0.95, np.float32), shot, visible, 0.0)
+    assert bright.min() < 0.65 and bright.max() < 1.01
+    same = feature_gain(shot.astype(np.float32) / 255, shot, visible, 1.0)
+    assert np.abs(same - 1).max() < 0.01
+    hidden = feature_gain(np.full((size, size, 3), 0.95, np.float32), shot, np.zeros_like(visible), 1.0)
+    assert np.abs(hidden - 1).max() < 1e-6, "nothing can be compared"
+
+
+@pytest.mark.parametrize(("tone", "least", "most"), [(0.0, 0.0, 0.01), (0.9, 0.1, 0.6)])
+def test_lips_follow_the_actor_only_between_different_skins(tone: float, least: float, most: float) -> None:
+    size = 128
+    visible = np.full((size, size), 255, np.uint8)
+    lit = np.full((size, size, 3), 0.5, np.float32)
+    shot = np.full((size, size, 3), 127, np.uint8)
+    shot[regions(size)["lips"]] = [150, 60, 60]
+    factor = feature_gain(lit, shot, visible, tone)
+    middle = np.abs(factor[regions(size)["lips"]] - 1).max()
+    assert least <= middle < most
+
+
+def test_how_far_two_skins_are_apart() -> None:
+    dark, light = np.full(3, 0.3, np.float32), np.full(3, 0.7, np.float32)
+    assert tone_apart(light, light) == 0
+    assert tone_apart(dark, light) == pytest.approx(tone_apart(light, dark))
+    assert 0.7 < tone_apart(dark, light) < 0.9
 
 
 def test_sharpness_follows_the_shot() -> None:

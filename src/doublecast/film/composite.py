@@ -1,68 +1,50 @@
-"""Putting a decoded texture into the light of the shot and drawing it there."""
-
-from functools import cache
+"""Drawing a decoded texture into the shot: what lies before the face stays, sharpness follows."""
 
 import cv2
 import numpy as np
 
-from doublecast.model.space import Drawing, fade, importance, inside, sample
+from doublecast.film.colour import blurred
+from doublecast.model.space import Drawing, draw, fade, sample
 from doublecast.types import F32, U8, Patch
 
-WIDE, NARROW = 0.2, 0.05  #: reach of the colour match, as part of the texture's side: inside the face, at its edge
-BRIGHTEST = 3.0  #: largest gain, and one over the smallest
-DARK = 0.04  #: added where nothing can be compared, so that the gain goes to 1
 FOREIGN = 0.1  #: difference from the actor's own reconstruction, in 0-1, beyond which a texel is not the face
 PATCH = 0.09  #: diameter of the smallest thing before the face, as part of the texture's side
-ODD = 0.2  #: difference from the usual difference, in 0-1, beyond which a texel hardly counts
 
 
-@cache
-def _skin(size: int) -> F32:
-    """Where colour is compared, float32 (size, size): skin, not eyes, brows or mouth."""
-    plain = (importance(size) < 1.05) & (inside(size) > 0)
-    return cv2.erode(plain.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+def covered(own: F32, seen: U8, bare: U8, foreign: U8) -> F32:
+    """Where something lies before the actor's face, float32 (S, S) 0-1.
 
-
-def _blur(x: F32, sigma: float) -> F32:
-    return np.asarray(cv2.GaussianBlur(x, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float32)
-
-
-def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
-    """What the decoded texture must be multiplied with so that its light is the shot's, float32 (S, S, 3).
-
-    decoded: float32 (S, S, 3) 0-1; seen: the actor's own texture uint8 (S, S, 3) and visible (S, S). The ratio of the
-    two, averaged widely inside the face (light, skin tone) and narrowly towards its edge (no seam), over skin only.
-    A gain and not an offset: light multiplies, so dark brows stay dark and keep no tint of what the skin lost.
-    """
-    size = decoded.shape[0]
-    shot: F32 = seen.astype(np.float32) / np.float32(255)
-    weight = (_skin(size) * (visible / 255) + 1e-4 * (inside(size) > 0)).astype(np.float32)
-    plain = weight > 0.5
-    if plain.any():  # spectacles, hair and beards are no light: what differs unlike the rest of the skin counts less
-        difference = shot - decoded
-        odd = np.abs(difference - np.median(difference[plain], axis=0)).max(2)
-        weight *= np.exp(-np.square(odd / ODD))
-    levels = []
-    for reach in (WIDE, NARROW):
-        have, want = (_blur(x * weight[..., None] + DARK * 1e-4, reach * size) for x in (decoded, shot))
-        levels.append(want / have)
-    edge = (1 - fade(size))[..., None]
-    return np.clip(levels[0] * (1 - edge) + levels[1] * edge, 1 / BRIGHTEST, BRIGHTEST).astype(np.float32)
-
-
-def unoccluded(own: F32, seen: U8, visible: U8) -> F32:
-    """Where the actor's skin is what the camera sees, float32 (S, S): 0 where a hand or the like lies before the face.
-
-    own: the actor's face as the actor's own decoder makes it, float32 (S, S, 3) in 0-1; seen and visible as in
-    `colour_gain`. Faces that something covered were not trained on, so the decoder does not know how to make
-    it: solid patches that differ from what it makes are not the face.
+    foreign: uint8 (S, S), what the occlusion network finds; bare: the rest, see `occlusion.look`. Besides, solid
+    patches that differ from what the actor's own decoder makes of the face, own: float32 (S, S, 3) in 0-1, are not the
+    face, whatever they are: it never learned to make what is covered. seen: the actor's texture uint8 (S, S, 3).
     """
     size = own.shape[0]
     shot: F32 = seen.astype(np.float32) / np.float32(255)
-    differs = _blur(np.abs(shot - own).mean(2) * (visible > 64), size / 48) > FOREIGN
+    differs = blurred(np.abs(shot - own).mean(2) * (bare > 64), size / 48) > FOREIGN
     solid, grown = (2 * round(share * size / 2) + 1 for share in (PATCH, PATCH * 1.4))
     patch = cv2.morphologyEx(differs.astype(np.uint8), cv2.MORPH_OPEN, _disc(solid))
-    return np.asarray(1 - _blur(cv2.dilate(patch, _disc(grown)).astype(np.float32), size / 40), np.float32)
+    strange = blurred(cv2.dilate(patch, _disc(grown)).astype(np.float32), size / 40)
+    return np.maximum(strange, foreign.astype(np.float32) / np.float32(255))
+
+
+def lying_before(drawing: Drawing, points: F32, frame_shape: tuple[int, int], covered: F32) -> F32 | None:
+    """Coverage of the actor's face, float32 (S, S), at a drawing's pixels, float32 (h, w); None where there is none.
+
+    points: the actor's own mesh, not the one that is drawn: what lies before the face stays where the camera saw it.
+    """
+    if not (covered * fade(covered.shape[0]) > 1 / 16).any():
+        return None
+    mine = draw(points, frame_shape)
+    kept = np.zeros(drawing.cover.shape, np.float32)
+    if mine is not None:
+        x, y = mine.x - drawing.x, mine.y - drawing.y
+        height, width = mine.cover.shape
+        left, top = max(x, 0), max(y, 0)
+        right, bottom = min(x + width, kept.shape[1]), min(y + height, kept.shape[0])
+        if left < right and top < bottom:
+            found = sample(covered, mine.uv[top - y : bottom - y, left - x : right - x])
+            kept[top:bottom, left:right] = found * (mine.cover[top - y : bottom - y, left - x : right - x] > 0)
+    return kept
 
 
 def _disc(diameter: int) -> U8:
@@ -92,9 +74,14 @@ def sharpen(texture: F32, amount: float) -> F32:
     return np.clip(texture + amount * _fine(texture), 0, 1).astype(np.float32)
 
 
-def blend(frame: U8, drawing: Drawing, texture: F32, opacity: F32) -> Patch | None:
-    """Draw a texture float32 (S, S, 3) 0-1 with opacity float32 (S, S) 0-1 over the frame; None where nothing shows."""
+def blend(frame: U8, drawing: Drawing, texture: F32, opacity: F32, *, kept: F32 | None = None) -> Patch | None:
+    """Draw a texture float32 (S, S, 3) 0-1 with opacity float32 (S, S) 0-1 over the frame; None where nothing shows.
+
+    kept: float32 (h, w), how much of each of the drawing's pixels stays the frame's.
+    """
     alpha = sample(opacity, drawing.uv) * drawing.cover
+    if kept is not None:
+        alpha = alpha * (1 - kept)
     height, width = alpha.shape
     under = frame[drawing.y : drawing.y + height, drawing.x : drawing.x + width]
     over = sample(texture, drawing.uv, interpolation=cv2.INTER_CUBIC) * 255

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from doublecast.faceset import FaceStore
+from doublecast.model.occlusion import look
 from doublecast.model.space import importance, inside, unwrap
 from doublecast.types import F32, U8, Face, Frame
 
@@ -44,7 +45,8 @@ def learn(store: FaceStore, size: int) -> Detail | None:
     for stored in store.load(np.sort(likely)):
         if stored.crop is not None:
             points = stored.crop.alignment.apply(stored.face.points)
-            ratio = _fine(*unwrap(stored.crop.pixels, points, SIDE), size)
+            texture, visible = unwrap(stored.crop.pixels, points, SIDE)
+            ratio = _fine(texture, look(texture, visible)[0], size)
             found = Detail(ratio, _strength(ratio), size)
             best = found if best is None or found.strength > best.strength else best
     return best

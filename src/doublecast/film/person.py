@@ -49,7 +49,7 @@ def _side(encoder: Encoder, store: FaceStore, size: int, device: torch.device) -
     table = store.table()
     table = table.where((table.person == 0) & table.kept)
     table = table.where(spread(len(table.id), SAMPLES))
-    textures, visible = unwrapped(store, table.id, size)
+    textures, visible, _ = unwrapped(store, table.id, size)
     x, v = textures.float() / 255, visible.float() / 255
     rng = torch.Generator().manual_seed(0)
     codes, signs = [], []

@@ -9,32 +9,44 @@ import torch
 
 from doublecast.faceset import FaceStore
 from doublecast.film import detail, person, shape
-from doublecast.film.composite import blend, colour_gain, sharpen, sharpness_difference, unoccluded
+from doublecast.film.colour import colour_gain, feature_gain, tone_apart
+from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.model.checkpoint import load_network
 from doublecast.model.material import spread
 from doublecast.model.networks import pack
+from doublecast.model.occlusion import look
 from doublecast.model.space import draw, fade, unwrap
 from doublecast.model.train import choose_device
 from doublecast.types import F32, U8, Face, Frame, Patch
 
 SAMPLES = 800  #: faces that a resting shape is learned from
 STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
+QUICK = 0.03  #: the same for what lies before the face, as hands are quick
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
-    """What brings a decoded texture into the shot at one moment: gain float32 (S, S, 3), sharpness, share of detail."""
+    """What brings a decoded texture into the shot at one moment: gain float32 (S, S, 3), sharpness, share of detail;
+    covered: float32 (S, S) 0-1, where something lies before the face."""
 
     seconds: float
     colour: F32
     sharpness: float
     detail: float
+    covered: F32
 
 
 def _shape_of(store: FaceStore) -> shape.Shape:
     table = store.table()
     ids = table.id[(table.person == 0) & table.kept]
     return shape.learn(face.face for face in store.load(ids[spread(len(ids), SAMPLES)], crops=False))
+
+
+def _skin_of(store: FaceStore) -> F32:
+    """The usual colour of the main person's skin, float32 (3,) 0-1: the median over mesh and faces."""
+    table = store.table()
+    ids = table.id[(table.person == 0) & table.kept]
+    return (np.median(store.tones(ids[spread(len(ids), SAMPLES)]), axis=(0, 1)) / 255).astype(np.float32)
 
 
 class Swapper:
@@ -52,6 +64,7 @@ class Swapper:
         size = self._network.config.size
         self._person = person.difference(self._network.encoder, actor, target, size, self._device)
         self._detail = detail.learn(target, size)
+        self._tone = tone_apart(_skin_of(actor), _skin_of(target))
         self._matches: dict[int, _Match] = {}
 
     def begin(self) -> None:
@@ -69,18 +82,23 @@ class Swapper:
         if drawing is None:
             return None
         seen, visible = unwrap(frame.pixels, face.points, size)
-        texture, own = self._decode(seen, visible)
+        bare, foreign = look(seen, visible)
+        texture, own = self._decode(seen, bare)
+        gain = colour_gain(texture, seen, bare)
+        gain *= feature_gain(np.clip(texture * gain, 0, 1).astype(np.float32), seen, bare, self._tone)
         wanted = _Match(
             frame.seconds,
-            colour_gain(texture, seen, visible),
-            sharpness_difference(texture, seen, visible),
+            gain,
+            sharpness_difference(texture, seen, bare),
             0.0 if self._detail is None else detail.amount(self._detail, frame, face),
+            covered(own, seen, bare, foreign),
         )
         match = self._steady(face.track, wanted)
         texture = sharpen(np.clip(texture * match.colour, 0, 1).astype(np.float32), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
-        return blend(frame.pixels, drawing, texture, fade(size) * unoccluded(own, seen, visible))
+        kept = lying_before(drawing, face.points, frame.pixels.shape[:2], match.covered)
+        return blend(frame.pixels, drawing, texture, fade(size), kept=kept)
 
     @torch.inference_mode()
     def _decode(self, seen: U8, visible: U8) -> list[F32]:
@@ -99,7 +117,9 @@ class Swapper:
             share = max(1 - float(np.exp(-(now.seconds - before.seconds) / STEADY)), 1e-3)
             colour = before.colour + share * (now.colour - before.colour)
             sharpness = before.sharpness + share * (now.sharpness - before.sharpness)
-            now = _Match(now.seconds, colour, sharpness, before.detail + share * (now.detail - before.detail))
+            fine = before.detail + share * (now.detail - before.detail)
+            soon = max(1 - float(np.exp(-(now.seconds - before.seconds) / QUICK)), 1e-3)
+            now = _Match(now.seconds, colour, sharpness, fine, before.covered + soon * (now.covered - before.covered))
         self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
         self._matches[track] = now
         return now

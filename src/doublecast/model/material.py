@@ -8,6 +8,7 @@ from torch import Tensor
 
 from doublecast.errors import NoFaceError
 from doublecast.faceset import FaceStore, FaceTable
+from doublecast.model import occlusion
 from doublecast.model.space import unwrap
 from doublecast.types import F64, I64
 
@@ -18,13 +19,15 @@ FEWEST = 10  #: faces a side needs
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
     """One side. textures: uint8 (N, 3, S, S); visible: uint8 (N, 1, S, S); chance: float32 (N,), sums to 1; vector:
-    the person's mean identity vector float32 (128,), None where no face has one."""
+    the person's mean identity vector float32 (128,), None where no face has one. taught: uint8 (N, 1, S, S), how much
+    a texel counts in training; None: as much as it is visible."""
 
     textures: Tensor
     visible: Tensor
     chance: Tensor
     ids: I64
     vector: Tensor | None = None
+    taught: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,26 +69,26 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
             "or bring faces back with `doublecast faces restore`."
         )
     usable = table.id
-    table = table.where(spread(len(table.id), MEMORY // (size * size * 4)))
-    textures, visible = unwrapped(store, table.id, size)
-    return Material(
-        textures,
-        visible,
-        torch.from_numpy(rarity(table).astype(np.float32)),
-        table.id,
-        _mean_vector(store, usable),
-    )
+    table = table.where(spread(len(table.id), MEMORY // (size * size * 5)))
+    textures, visible, taught = unwrapped(store, table.id, size)
+    chance = torch.from_numpy(rarity(table).astype(np.float32))
+    return Material(textures, visible, chance, table.id, _mean_vector(store, usable), taught)
 
 
-def unwrapped(store: FaceStore, ids: I64, size: int) -> tuple[Tensor, Tensor]:
-    """Textures uint8 (N, 3, S, S) and visibility uint8 (N, 1, S, S) of these faces."""
+def unwrapped(store: FaceStore, ids: I64, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Textures uint8 (N, 3, S, S) of one person's faces, visibility uint8 (N, 1, S, S), in which what something covers
+    is hidden, and how much each texel counts in training, uint8 (N, 1, S, S): see `occlusion.fill`."""
     textures = np.empty((len(ids), size, size, 3), np.uint8)
     visible = np.empty((len(ids), size, size), np.uint8)
     for row, face in enumerate(store.each(ids, crops=True)):
         if face.crop is None:
             raise ValueError(f"face {face.id} was loaded without its crop")
         textures[row], visible[row] = unwrap(face.crop.pixels, face.crop.alignment.apply(face.face.points), size)
-    return torch.from_numpy(textures).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(visible)[:, None]
+    pictures = torch.from_numpy(textures).permute(0, 3, 1, 2).contiguous()
+    seen = torch.from_numpy(visible)[:, None]
+    bare = occlusion.bare(seen, occlusion.usual(occlusion.coverage(pictures, seen)))
+    filled, taught = occlusion.fill(pictures, seen, bare)
+    return filled, bare, taught
 
 
 def _mean_vector(store: FaceStore, ids: I64) -> Tensor | None:

@@ -104,13 +104,15 @@ class Trainer:
         for side in self.sides:
             rows = torch.multinomial(side.chance, self.config.batch, replacement=True, generator=self.rng)
             pictures.append(side.textures[rows])
-            visible.append(side.visible[rows])
+            taught = side.visible if side.taught is None else side.taught
+            visible.append(torch.cat([side.visible[rows], taught[rows]], 1))
         x = torch.cat(pictures).to(self.device).float() / 255
         v = torch.cat(visible).to(self.device).float() / 255
         x, v = augment.flip(x, v, self.config.augment, self.rng)
+        v, taught = v.split(1, 1)
         x = augment.light(x, v, self.config.augment, self.rng)
         seen = augment.warp(pack(x, v), self.config.augment, self.rng)
-        return seen.contiguous(memory_format=torch.channels_last), x, v * self.weight
+        return seen.contiguous(memory_format=torch.channels_last), x, taught * self.weight
 
     def advance(self) -> dict[str, float]:
         """One step of the optimizer; returns the losses."""

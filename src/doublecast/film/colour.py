@@ -1,0 +1,99 @@
+"""Light and colour of the shot for a decoded texture: gains, as light multiplies."""
+
+from functools import cache
+
+import cv2
+import numpy as np
+
+from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, MOUTH_RING, fade, importance, inside, layout
+from doublecast.types import F32, U8, Bool
+
+WIDE, NARROW = 0.2, 0.05  #: reach of the colour match, as part of the texture's side: inside the face, at its edge
+BRIGHTEST = 3.0  #: largest gain, and one over the smallest
+DARK = 0.04  #: added where nothing can be compared, so that the gain goes to 1
+ODD = 0.2  #: difference from the usual difference, in 0-1, beyond which a texel hardly counts
+BRIGHT = 85.0  #: percentile of brightness by which eyes and teeth are compared: the white of both
+WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besides
+TONES = (0.25, 0.85)  #: log difference of two people's skin from which lips follow the actor's, and at which most
+LIPS = 0.6  #: how far they follow then
+
+
+@cache
+def _skin(size: int) -> F32:
+    """Where colour is compared, float32 (size, size): skin, not eyes, brows or mouth."""
+    plain = (importance(size) < 1.05) & (inside(size) > 0)
+    return cv2.erode(plain.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+
+
+def blurred(x: F32, sigma: float) -> F32:
+    """A picture float32 (S, S) or (S, S, C), blurred as if it were 0 outside."""
+    return np.asarray(cv2.GaussianBlur(x, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float32)
+
+
+def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
+    """What the decoded texture must be multiplied with so that its light is the shot's, float32 (S, S, 3).
+
+    decoded: float32 (S, S, 3) 0-1; seen: the actor's own texture uint8 (S, S, 3) and visible (S, S). The ratio of the
+    two, averaged widely inside the face (light, skin tone) and narrowly towards its edge (no seam), over skin only.
+    A gain and not an offset: light multiplies, so dark brows stay dark and keep no tint of what the skin lost.
+    """
+    size = decoded.shape[0]
+    shot: F32 = seen.astype(np.float32) / np.float32(255)
+    weight = (_skin(size) * (visible / 255) + 1e-4 * (inside(size) > 0)).astype(np.float32)
+    plain = weight > 0.5
+    if plain.any():  # spectacles, hair and beards are no light: what differs unlike the rest of the skin counts less
+        difference = shot - decoded
+        odd = np.abs(difference - np.median(difference[plain], axis=0)).max(2)
+        weight *= np.exp(-np.square(odd / ODD))
+    levels = []
+    for reach in (WIDE, NARROW):
+        have, want = (blurred(x * weight[..., None] + DARK * 1e-4, reach * size) for x in (decoded, shot))
+        levels.append(want / have)
+    edge = (1 - fade(size))[..., None]
+    return np.clip(levels[0] * (1 - edge) + levels[1] * edge, 1 / BRIGHTEST, BRIGHTEST).astype(np.float32)
+
+
+@cache
+def regions(size: int) -> dict[str, Bool]:
+    """Texels of the eyes, the inside of the mouth, and the lips, bool (size, size)."""
+    uv = layout().uv * size - 0.5
+
+    def filled(rings: list[list[int]]) -> Bool:
+        mask = np.zeros((size, size), np.uint8)
+        for ring in rings:
+            cv2.fillPoly(mask, [np.round(uv[ring]).astype(np.int32)], 1)
+        return mask > 0
+
+    mouth = filled([MOUTH_INSIDE])
+    return {"eyes": filled(list(EYE_RINGS)), "mouth": mouth, "lips": filled([MOUTH_RING]) & ~mouth}
+
+
+def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:
+    """What eyes, teeth and lips of a texture must be multiplied with besides, float32 (S, S, 3).
+
+    The gain that brings a dark skin into a light face would make its eyes and teeth glow and its lips pink, since it is
+    the skin that differs and not the light. lit: float32 (S, S, 3) 0-1, the decoded texture in the colours of the
+    shot; seen and visible as in `colour_gain`. tone: log difference of the two people's skin, as `tone_apart` gives
+    it. The whites of eyes and teeth become as bright as the actor's; lips keep their colour relative to the skin
+    where both people's skin is alike, else they go towards the actor's.
+    """
+    size = lit.shape[0]
+    shot: F32 = seen.astype(np.float32) / np.float32(255)
+    factor = np.ones((size, size, 3), np.float32)
+    there = visible > 128
+    for name in ("eyes", "mouth"):
+        rows = regions(size)[name] & there
+        if rows.sum() >= 12:
+            have, want = (float(np.percentile(x[rows].mean(1), BRIGHT)) for x in (lit, shot))
+            factor[regions(size)[name]] = np.clip((want + 0.02) / (have + 0.02), *WHITES)
+    lips, skin = regions(size)["lips"] & there, (_skin(size) > 0) & there
+    share = LIPS * float(np.clip((tone - TONES[0]) / (TONES[1] - TONES[0]), 0, 1))
+    if share and lips.sum() >= 12 and skin.sum() >= 12:
+        own, wanted = (np.log((x[lips].mean(0) + 0.02) / (x[skin].mean(0) + 0.02)) for x in (lit, shot))
+        factor[regions(size)["lips"]] = np.exp(share * (wanted - own))
+    return np.asarray(cv2.GaussianBlur(factor, (0, 0), size / 64), np.float32)
+
+
+def tone_apart(first: F32, second: F32) -> float:
+    """Log difference of two skin colours, float32 (3,) 0-1 each: the mean over the channels, without sign."""
+    return float(abs(np.log((first + 0.02) / (second + 0.02)).mean()))

@@ -1,0 +1,142 @@
+"""What lies before a face: hair, hands, spectacles, microphones, found in texture space.
+
+In texture space every face has its eyes, nose and mouth in the same places, so a small network tells what does not
+belong there. Its weights (`assets/occlusion.safetensors`, model card beside them) are made by tools/occlusion. Texels
+that something covers are treated as those that the head itself hides: they neither train nor are painted.
+"""
+
+import itertools
+from functools import cache
+from importlib.resources import as_file, files
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from doublecast.model.networks import Down, Residual, Up, pack
+from doublecast.model.prior import read
+from doublecast.model.space import importance
+from doublecast.types import F32, U8
+
+SIDE = 128  #: of the textures that the network sees
+PATCH = 4  #: side of the patch of texels that one place of the largest grid stands for
+WIDTHS = (32, 64, 96)  #: channels of the grids with sides 32, 16 and 8
+FILE = "occlusion.safetensors"
+SURE, SHARP = 1.0, 2.0  #: how sure and how sharply texels count as covered, of the network's logits
+ALWAYS = (0.35, 0.65)  #: share of a person's faces from which a texel counts as covered in all, and as surely covered
+RIM = 0.03  #: width of the rim around what is covered that does not count as seen, as part of the texture's side
+FILLED = 0.4  #: how much a covered texel that was filled counts in training
+BATCH = 32  #: textures that are looked at together
+
+
+class Occlusion(nn.Module):
+    """U-shaped network (Ronneberger et al. 2015) on grids of 32, 16 and 8 places.
+
+    It sees a texture beside its mirror image, as a face is nearly symmetric and a fringe or a hand is not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(8 * PATCH**2, WIDTHS[0], 3, padding=1)
+        self.first = Residual(WIDTHS[0])
+        self.down = nn.ModuleList(
+            nn.Sequential(Down(narrow, wide), Residual(wide)) for narrow, wide in itertools.pairwise(WIDTHS)
+        )
+        self.up = nn.ModuleList(
+            nn.Sequential(Up(wide, narrow), Residual(narrow)) for narrow, wide in itertools.pairwise(WIDTHS)
+        )
+        self.head = Up(WIDTHS[0], 1, factor=PATCH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Packed textures (N, 4, `SIDE`, `SIDE`) to logits (N, 1, `SIDE`, `SIDE`): positive where something covers."""
+        both = torch.cat([x, x.flip(3)], 1)
+        levels = [self.first(self.stem(F.pixel_unshuffle(both, PATCH)))]
+        for down in self.down:
+            levels.append(down(levels[-1]))
+        y = levels.pop()
+        for up in reversed(cast(list[nn.Module], list(self.up))):
+            y = up(y) + levels.pop()
+        return cast(Tensor, self.head(y).float())
+
+
+@cache
+def load() -> Occlusion:
+    """The network that comes with the package. Raises ModelError where its file is damaged."""
+    network = Occlusion()
+    with as_file(files("doublecast.assets") / FILE) as path:
+        network.load_state_dict({name: value.float() for name, value in read(path).items()})
+    return network.eval().requires_grad_(False)  # type: ignore[no-any-return]
+
+
+@torch.inference_mode()
+def coverage(textures: Tensor, visible: Tensor) -> Tensor:
+    """What something covers, uint8 (N, 1, S, S): 255 where it surely does.
+
+    textures: uint8 (N, 3, S, S); visible: uint8 (N, 1, S, S), as `space.unwrap` gives them. 0 where nothing is visible.
+    """
+    network, size, found = load(), textures.shape[-1], []
+    for x, v in zip(textures.split(BATCH), visible.split(BATCH), strict=True):
+        seen = pack(x, v)
+        if size != SIDE:
+            seen = F.interpolate(seen, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=size > SIDE)
+        sure = torch.sigmoid(SHARP * network(seen.contiguous(memory_format=torch.channels_last)) - SURE)
+        if size != SIDE:
+            sure = F.interpolate(sure, (size, size), mode="bilinear", align_corners=False)
+        found.append((255 * sure * (v > 0)).round().to(torch.uint8))
+    return torch.cat(found)
+
+
+def usual(covered: Tensor) -> Tensor:
+    """The same coverage (N, 1, S, S) of one person's faces, with what covers most of them in all of them: a fringe is
+    there even in the frame in which the network misses it."""
+    always = ((covered.float().mean(0, keepdim=True) / 255 - ALWAYS[0]) / (ALWAYS[1] - ALWAYS[0])).clamp(0, 1)
+    return torch.maximum(covered, (255 * always).round().to(torch.uint8))
+
+
+def bare(visible: Tensor, covered: Tensor) -> Tensor:
+    """Visibility uint8 (N, 1, S, S) without what is covered and a rim around it, where hair and its shadow end."""
+    reach = 2 * round(RIM * visible.shape[-1]) + 1
+    grown = F.max_pool2d(covered.float(), reach, stride=1, padding=reach // 2)
+    return (visible.float() * (1 - grown / 255)).round().to(torch.uint8)
+
+
+def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Something to learn where something covers the face, so that a decoder never has to guess there.
+
+    seen: the visibility uint8 (N, 1, S, S) that `bare` left. Covered texels get what their mirror image has, in the
+    light of their own side, else a smooth continuation of the skin around. Not the eyes: mirrored ones look elsewhere.
+    Returns textures uint8 (N, 3, S, S), and how much each texel counts in training, uint8 (N, 1, S, S).
+    """
+    size = textures.shape[-1]
+    lost = (visible > 0) & (seen < 128)
+    open_eyes = torch.from_numpy(importance(size) > 2.5)
+    filled, taught = textures.clone(), seen.clone()
+    for row in torch.nonzero(lost.flatten(1).any(1))[:, 0].tolist():
+        weight = seen[row, 0].numpy().astype(np.float32) / 255
+        picture = textures[row].permute(1, 2, 0).numpy().astype(np.float32)
+        light = _around(picture, weight, 0.2 * size)
+        other, mirrored = picture[:, ::-1], weight[:, ::-1]
+        gain = (light + 4) / (_around(other, mirrored, 0.2 * size) + 4)
+        share = mirrored[..., None]
+        made = share * other * gain + (1 - share) * _around(picture, weight, 0.06 * size)
+        rows = lost[row, 0] & ~open_eyes
+        filled[row, :, rows] = torch.from_numpy(np.clip(made, 0, 255).astype(np.uint8)).permute(2, 0, 1)[:, rows]
+        taught[row, 0, rows] = round(255 * FILLED)
+    return filled, taught
+
+
+def _around(picture: F32, weight: F32, reach: float) -> F32:
+    """The weighted mean of a picture float32 (S, S, 3) around each place."""
+    have, count = (cv2.GaussianBlur(x, (0, 0), reach) for x in (picture * weight[..., None], weight))
+    usual = (picture * weight[..., None]).sum((0, 1)) / max(float(weight.sum()), 1e-3)
+    return np.asarray((have + 1e-4 * usual) / (count + 1e-4)[..., None], np.float32)
+
+
+def look(texture: U8, visible: U8) -> tuple[U8, U8]:
+    """Of one texture uint8 (S, S, 3) and visibility uint8 (S, S): `bare` visibility, and `coverage`."""
+    v = torch.from_numpy(visible)[None, None]
+    covered = coverage(torch.from_numpy(texture).permute(2, 0, 1)[None], v)
+    return cast(U8, bare(v, covered)[0, 0].numpy()), cast(U8, covered[0, 0].numpy())

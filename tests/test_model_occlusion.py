@@ -1,0 +1,107 @@
+"""What lies before a face: the network that finds it, and what becomes of the texels."""
+
+from importlib.resources import as_file, files
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from doublecast.faces.track import FaceTracker
+from doublecast.model import occlusion
+from doublecast.model.space import fade, unwrap
+from doublecast.types import F32, U8
+from doublecast.video import Reader, find_takes
+from doublecast.weights import fetch_all
+
+SIDE = occlusion.SIDE
+
+
+@pytest.fixture(scope="module")
+def demo() -> tuple[U8, F32]:
+    """A picture of a synthetic performer with nothing before her face, and her landmarks."""
+    with as_file(files("doublecast.assets") / "demo" / "actor.mp4") as path, Reader(find_takes([path])[0]) as reader:
+        frame = next(iter(reader))
+    fetch_all()
+    (face,) = FaceTracker(pictures=True).step(frame)
+    return frame.pixels, face.points
+
+
+@pytest.mark.parametrize("size", [96, 128, 256])
+def test_hair_over_the_forehead_is_found_and_the_face_is_not(demo: tuple[U8, F32], size: int) -> None:
+    face, visible = unwrap(*demo, size)
+    bare, covered = occlusion.look(face, visible)
+    inner = fade(size) > 0.5
+    assert covered[inner].mean() < 20 and bare[inner].mean() > 0.9 * visible[inner].mean()
+    rng = np.random.default_rng(0)
+    height = round(0.25 * size)
+    strands = np.repeat(cv2.GaussianBlur(rng.normal(32, 25, (1, size, 1)), (0, 0), size / 128), height, 0)
+    face[:height] = np.clip(strands, 5, 70).astype(np.uint8)[..., None] * np.array([1, 0.8, 0.7])
+    bare, covered = occlusion.look(face, visible)
+    forehead, below = inner.copy(), inner.copy()
+    forehead[round(0.2 * size) :] = False
+    below[: round(0.45 * size)] = False
+    assert covered[forehead].mean() > 150 and bare[forehead].mean() < 80
+    assert covered[below].mean() < 25
+
+
+def test_nothing_is_covered_where_nothing_is_seen(demo: tuple[U8, F32]) -> None:
+    hidden = np.zeros((SIDE, SIDE), np.uint8)
+    bare, covered = occlusion.look(unwrap(*demo, SIDE)[0], hidden)
+    assert not bare.any() and not covered.any()
+
+
+def test_what_covers_most_faces_covers_all_and_what_covers_few_does_not() -> None:
+    covered = torch.zeros(10, 1, 8, 8, dtype=torch.uint8)
+    covered[:7, :, :2] = 255  # a fringe, missed in three frames
+    covered[:2, :, 6:] = 255  # a hand, in two frames
+    found = occlusion.usual(covered)
+    assert bool((found[:, :, :2] == 255).all())
+    assert bool((found[:2, :, 6:] == 255).all()) and not found[2:, :, 6:].any()
+    assert not found[:, :, 2:6].any()
+
+
+def test_the_rim_of_what_is_covered_does_not_count_as_seen() -> None:
+    visible = torch.full((1, 1, 128, 128), 200, dtype=torch.uint8)
+    covered = torch.zeros_like(visible)
+    covered[..., 40:50, 40:50] = 255
+    bare = occlusion.bare(visible, covered)
+    reach = round(occlusion.RIM * 128)
+    assert not bare[..., 40 - reach : 50 + reach, 40 - reach : 50 + reach].any()
+    assert bool((bare[..., : 39 - reach, :] == 200).all())
+
+
+def test_batches_and_single_textures_agree(demo: tuple[U8, F32]) -> None:
+    face, visible = unwrap(*demo, SIDE)
+    faces = np.stack([face, np.roll(face, 20, 0)])
+    seen = torch.from_numpy(np.stack([visible, visible]))[:, None]
+    both = occlusion.coverage(torch.from_numpy(faces).permute(0, 3, 1, 2), seen)
+    for row in range(2):
+        alone = occlusion.look(faces[row], visible)[1]
+        assert np.abs(alone.astype(int) - both[row, 0].numpy()).max() <= 1
+
+
+def test_covered_texels_learn_from_their_mirror_image_and_the_skin_around() -> None:
+    size = 64
+    picture = np.full((size, size, 3), 120, np.uint8)
+    picture[40:50, 4:20] = (200, 60, 60)  # a mark on the left cheek
+    picture[40:50, 44:60] = 0  # hair before the right cheek
+    picture[:10] = 0  # and before the whole forehead
+    picture[8:] = np.clip(picture[8:] * np.linspace(1.0, 0.8, size)[None, :, None], 0, 255)  # light from the left
+    visible = np.full((size, size), 255, np.uint8)
+    seen = visible.copy()
+    seen[40:50, 44:60] = seen[:10] = 0
+    x, v, s = (
+        torch.from_numpy(picture).permute(2, 0, 1)[None],
+        *(torch.from_numpy(m)[None, None] for m in (visible, seen)),
+    )
+    filled, taught = occlusion.fill(x, v, s)
+    made = filled[0].permute(1, 2, 0).numpy().astype(int)
+    assert made[45, 51, 0] - made[45, 51, 1] > 80, "the mark is mirrored"
+    assert made[45, 51].mean() < made[45, 11].mean(), "in the light of its side"
+    assert np.abs(made[4, 32] - 108).max() < 20, "the forehead is skin"
+    whole = torch.from_numpy(seen > 0)
+    assert torch.equal(filled[0][:, whole], x[0][:, whole]) and torch.equal(taught[0, 0][whole], s[0, 0][whole])
+    assert bool((taught[0, 0, :8] == round(255 * occlusion.FILLED)).all())
+    untouched, same = occlusion.fill(x, v, v)
+    assert torch.equal(untouched, x) and torch.equal(same, v)

@@ -1,0 +1,326 @@
+"""Trains the occlusion network on the material in WORK and writes it into the package.
+
+    python tools/prior/material.py faces WORK            # real faces
+    python tools/occlusion/material.py WORK              # rendered people with hair before the face
+    python tools/occlusion/train.py WORK --steps 4000 --export src/doublecast/assets/occlusion.safetensors
+
+Real faces get things laid before them whose masks are known: strands of hair (from the rendered people's hair and from
+procedural strokes), hands (skin-coloured fingers in their own light), spectacles, and patches of other pictures; some
+get a shadow, which is no cover. What was before a real face already has no mask: after a first part of the training,
+texels that the network itself finds covered in the picture as it was no longer count. One picture in five has nothing
+laid over it. Half of every batch are rendered people with exact masks.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from doublecast.model import augment
+from doublecast.model.augment import AugmentConfig
+from doublecast.model.networks import pack
+from doublecast.model.occlusion import SIDE, Occlusion
+from doublecast.model.space import EYE_RINGS, inside, layout
+
+BATCH, RATE, WEIGHT = 16, 2e-3, 2.0  #: of each kind; learning rate; of covered texels
+DOUBT = -0.6  #: logit above which a texel of a real face is taken for covered before anything was laid over it
+LIGHT = AugmentConfig(gain=0.2, tint=0.06, contrast=0.15, gradient=0.25, borrow=0.3)
+UV = layout().uv * SIDE - 0.5
+
+
+def smooth(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> np.ndarray:
+    """Noise of a certain grain, float32, standard deviation 1."""
+    noise = cv2.GaussianBlur(rng.standard_normal(shape).astype(np.float32), (0, 0), scale)
+    return noise / (noise.std() + 1e-6)
+
+
+def strokes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Strands that fall from the forehead's edge or a side: colour (S, S, 3) float 0-255 and coverage (S, S) 0-1."""
+    mask = np.zeros((SIDE, SIDE), np.float32)
+    shade = np.zeros((SIDE, SIDE), np.float32)
+    side = rng.choice(["top", "left", "right"], p=[0.6, 0.2, 0.2])
+    count = int(rng.choice([3, 12, 40, 90]))
+    lean, reach = rng.normal(0, 0.5), rng.uniform(0.12, 0.75) * SIDE
+    centre, width = rng.uniform(0.1, 0.9) * SIDE, rng.uniform(0.08, 0.6) * SIDE
+    for _ in range(count):
+        a = centre + rng.normal(0, 0.5) * width
+        length = reach * rng.uniform(0.5, 1.15)
+        bend = lean + rng.normal(0, 0.12)
+        t = np.linspace(0, 1, 12)
+        along, across = length * t - 4, a + bend * length * t + rng.normal(0, 3) * t * t
+        if side == "top":
+            points = np.stack([across, along], 1)
+        else:
+            points = np.stack([along if side == "left" else SIDE - 1 - along, across], 1)
+        thick = int(rng.integers(1, 5))
+        fixed = np.round(points * 8).astype(np.int32)[None]
+        one = np.zeros((SIDE, SIDE), np.uint8)
+        cv2.polylines(one, fixed, False, 255, thick, cv2.LINE_AA, 3)
+        alpha = one.astype(np.float32) / 255 * rng.uniform(0.5, 1)
+        shade = shade * (1 - alpha) + alpha * rng.uniform(0.5, 1.5)
+        mask = np.maximum(mask, alpha)
+    colour = np.array(
+        [[20, 18, 17], [45, 32, 25], [80, 55, 38], [140, 100, 62], [190, 160, 115], [150, 148, 145], [110, 50, 30]],
+        float,
+    )
+    base = colour[rng.integers(len(colour))] * rng.uniform(0.6, 1.5)
+    return base * (shade / np.maximum(mask, 0.2))[..., None], mask
+
+
+def hand(rng: np.random.Generator, face: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fingers, or a palm, in the face's own skin: rounded bars with a shaded edge."""
+    skin = (
+        np.median(face[(seen > 128) & (inside(SIDE) > 0)], axis=0)
+        * rng.uniform(0.75, 1.2)
+        * (1 + rng.normal(0, 0.03, 3))
+    )
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    turn, place = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.95, 2) * SIDE
+    way, off = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
+    fingers, thick = int(rng.integers(1, 6)), rng.uniform(8, 20)
+    relief = np.zeros((SIDE, SIDE), np.float32)
+    for k in range(fingers):
+        start = place + off * k * thick * rng.uniform(1.0, 1.15)
+        end = start + way * rng.uniform(30, 110)
+        bar = np.zeros((SIDE, SIDE), np.uint8)
+        cv2.line(
+            bar,
+            tuple(np.int32(start * 8).tolist()),
+            tuple(np.int32(end * 8).tolist()),
+            255,
+            round(thick),
+            cv2.LINE_AA,
+            3,
+        )
+        depth = cv2.distanceTransform((bar > 128).astype(np.uint8), cv2.DIST_L2, 3) / (thick / 2)
+        relief = np.where(bar > 128, np.sqrt(np.clip(depth, 0, 1)), relief)
+        mask = np.maximum(mask, bar)
+    if rng.random() < 0.4:
+        mask = cv2.dilate(mask, np.ones((9, 9), np.uint8))
+        relief = cv2.GaussianBlur(relief, (0, 0), 3)
+    shade = (0.55 + 0.45 * relief) * (1 + 0.04 * smooth(rng, (SIDE, SIDE), 2.0))
+    return skin * shade[..., None], mask.astype(np.float32) / 255
+
+
+def spectacles(rng: np.random.Generator, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rims, a bridge and temples around the eyes of the layout."""
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    thick = int(rng.integers(1, 5))
+    grow, lift, square = rng.uniform(1.15, 1.6, 2), rng.normal(2, 3), rng.uniform(2, 5)
+    centres = []
+    t = np.linspace(0, 2 * np.pi, 40)
+    for ring in EYE_RINGS:
+        box = UV[ring]
+        middle, half = (box.max(0) + box.min(0)) / 2, (box.max(0) - box.min(0)) / 2
+        half = np.array([half[0] * grow[0], max(half[1], 0.6 * half[0]) * grow[1]])
+        form = (
+            np.sign(np.cos(t)) * np.abs(np.cos(t)) ** (2 / square),
+            np.sign(np.sin(t)) * np.abs(np.sin(t)) ** (2 / square),
+        )
+        points = middle + np.array([0, lift]) + np.stack(form, 1) * half
+        kind = rng.random()
+        part = points if kind > 0.2 else points[20:] if kind > 0.1 else points[:21]
+        cv2.polylines(mask, [np.round(part * 8).astype(np.int32)], kind > 0.2, 255, thick, cv2.LINE_AA, 3)
+        centres.append((middle + np.array([0, lift]), half))
+    (left, lh), (right, rh) = centres
+    height = -rng.uniform(0, 0.5) * lh[1]
+    cv2.line(
+        mask,
+        tuple(np.int32((left + np.array([lh[0], height])) * 8).tolist()),
+        tuple(np.int32((right + np.array([-rh[0], height])) * 8).tolist()),
+        255,
+        thick,
+        cv2.LINE_AA,
+        3,
+    )
+    for centre, half, sign in ((left, lh, -1), (right, rh, 1)):
+        start = centre + np.array([sign * half[0], height])
+        cv2.line(
+            mask,
+            tuple(np.int32(start * 8).tolist()),
+            tuple(np.int32((start + np.array([sign * 60, rng.normal(-2, 5)])) * 8).tolist()),
+            255,
+            thick,
+            cv2.LINE_AA,
+            3,
+        )
+    tone = np.array([[15, 15, 18], [60, 40, 25], [150, 150, 155], [180, 150, 80], [30, 40, 90], [120, 20, 30]], float)
+    colour = np.broadcast_to(tone[rng.integers(len(tone))] * rng.uniform(0.5, 1.4), (SIDE, SIDE, 3)).copy()
+    colour *= (1 + 0.25 * smooth(rng, (SIDE, SIDE), 4.0))[..., None]
+    return colour, mask.astype(np.float32) / 255 * rng.uniform(0.7, 1)
+
+
+def thing(rng: np.random.Generator, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A bar, a ball or a blob with the colours of another picture, or plain and dark, as a microphone is."""
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    place, size = rng.uniform(0, SIDE, 2), rng.uniform(8, 40, 2)
+    if rng.random() < 0.5:
+        cv2.ellipse(
+            mask, (tuple(place.tolist()), tuple(size.tolist()), float(rng.uniform(0, 180))), 255, -1, cv2.LINE_AA
+        )
+    else:
+        blob = smooth(rng, (SIDE, SIDE), float(rng.uniform(6, 14))) > rng.uniform(0.6, 1.4)
+        mask = blob.astype(np.uint8) * 255
+    turned = cv2.warpAffine(
+        other,
+        cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), float(rng.uniform(0, 360)), float(rng.uniform(1, 3))),
+        (SIDE, SIDE),
+        borderMode=cv2.BORDER_REFLECT,
+    )
+    colour = turned.astype(np.float32)
+    if rng.random() < 0.5:
+        colour = (
+            np.broadcast_to(rng.uniform(5, 230) * (1 + rng.normal(0, 0.15, 3)), (SIDE, SIDE, 3))
+            * (1 + 0.15 * smooth(rng, (SIDE, SIDE), 1.5))[..., None]
+        )
+    return colour, mask.astype(np.float32) / 255
+
+
+def shadow(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
+    """Light from one side, or a shadow with an edge: what is dark is not covered."""
+    turn = rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE - 0.5
+    ramp = np.cos(turn) * x + np.sin(turn) * y + 0.06 * smooth(rng, (SIDE, SIDE), 12.0) + rng.normal(0, 0.2)
+    fall = 1 / (1 + np.exp(-ramp / rng.choice([0.01, 0.04, 0.15])))
+    return face * (1 - rng.uniform(0.3, 0.85) * fall)[..., None]
+
+
+class Material:
+    """Real faces and rendered ones with their hair, uint8, all in memory."""
+
+    def __init__(self, work: Path) -> None:
+        real = load_file(work / "faces.safetensors")
+        self.real = real["textures"].numpy(), real["visible"].numpy()
+        parts = [load_file(path) for path in sorted(work.glob("hair-*.safetensors"))]
+        self.rendered = tuple(
+            torch.cat([part[name] for part in parts]).numpy() for name in ("textures", "visible", "hair")
+        )
+
+    def bare(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        row = int(rng.integers(len(self.real[0])))
+        return self.real[0][row].astype(np.float32), self.real[1][row]
+
+    def hair(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The hair before a rendered face, moved and turned."""
+        row = int(rng.integers(len(self.rendered[0])))
+        texture, mask = self.rendered[0][row].astype(np.float32), self.rendered[2][row].astype(np.float32) / 255
+        move = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), float(rng.normal(0, 12)), float(rng.uniform(0.9, 1.3)))
+        move[:, 2] += rng.normal(0, 6, 2)
+        texture, mask = (
+            cv2.warpAffine(x, move, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE) for x in (texture, mask)
+        )
+        return texture * rng.uniform(0.4, 1.6), mask
+
+    def covered(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Texture, visibility, coverage, and the texture before anything was laid over it."""
+        face, seen = self.bare(rng)
+        before = face
+        cover = np.zeros((SIDE, SIDE), np.float32)
+        if rng.random() < 0.35:
+            face = shadow(rng, face)
+        if rng.random() > 0.2:
+            for _ in range(1 + (rng.random() < 0.3)):
+                kind = rng.choice(["strokes", "hair", "hand", "spectacles", "thing"], p=[0.25, 0.2, 0.2, 0.25, 0.1])
+                if kind == "strokes":
+                    colour, mask = strokes(rng)
+                elif kind == "hair":
+                    colour, mask = self.hair(rng)
+                elif kind == "hand":
+                    colour, mask = hand(rng, face, seen)
+                elif kind == "spectacles":
+                    colour, mask = spectacles(rng, face)
+                else:
+                    colour, mask = thing(rng, self.bare(rng)[0])
+                if rng.random() < 0.5:
+                    mask, colour = (cv2.GaussianBlur(np.asarray(x, np.float32), (0, 0), 0.8) for x in (mask, colour))
+                if kind in ("hand", "thing") and rng.random() < 0.7:  # its shadow
+                    fall = cv2.warpAffine(
+                        mask, np.float64([[1, 0, rng.normal(0, 4)], [0, 1, rng.uniform(0, 6)]]), (SIDE, SIDE)
+                    )
+                    face = face * (1 - rng.uniform(0, 0.4) * cv2.GaussianBlur(fall, (0, 0), 3))[..., None]
+                face = face * (1 - mask[..., None]) + np.clip(colour, 0, 255) * mask[..., None]
+                cover = np.maximum(cover, mask)
+        return face, seen, cover, before
+
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pictures (2B, 3, S, S) 0-1, visibility and coverage (2B, 1, S, S), the real half (B, 3, S, S) as it was."""
+        rows = [self.covered(rng) for _ in range(BATCH)]
+        pick = rng.integers(len(self.rendered[0]), size=BATCH)
+        x = np.concatenate([np.stack([r[0] for r in rows]), self.rendered[0][pick].astype(np.float32)])
+        v = np.concatenate([np.stack([r[1] for r in rows]), self.rendered[1][pick]])
+        c = np.concatenate([np.stack([r[2] for r in rows]), self.rendered[2][pick].astype(np.float32) / 255])
+        pictures, before = (
+            torch.from_numpy(a).permute(0, 3, 1, 2).float() / 255 for a in (x, np.stack([r[3] for r in rows]))
+        )
+        return pictures, torch.from_numpy(v)[:, None].float() / 255, torch.from_numpy(c)[:, None].float(), before
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("work", type=Path)
+    options.add_argument("--steps", type=int, default=4000)
+    options.add_argument("--start", type=Path, help="go on from these weights, at half the rate")
+    options.add_argument("--export", type=Path)
+    given = options.parse_args()
+    torch.manual_seed(0)
+    rng, draw = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    material, network = Material(given.work), Occlusion().to(memory_format=torch.channels_last)
+    rate, bare = RATE, 0.3
+    if given.start:
+        network.load_state_dict({k: v.float() for k, v in load_file(given.start).items()})
+        rate, bare = RATE / 2, 0.0
+    average = {k: v.detach().clone() for k, v in network.state_dict().items()}
+    teacher = Occlusion()
+    optimizer = torch.optim.AdamW(network.parameters(), RATE, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
+    begin, told = time.perf_counter(), {"loss": 0.0, "iou": 0.0}
+    for step in range(given.steps):
+        share = step / given.steps
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * share)))
+        x, v, cover, before = material.batch(rng)
+        doubt = torch.zeros_like(cover)
+        if share >= bare:  # what was there before anything was laid over it
+            with torch.inference_mode():
+                teacher.load_state_dict(average)
+                doubt[:BATCH] = (teacher(pack(before, v[:BATCH])) > DOUBT).float()
+        x = augment.light(x, v, LIGHT, draw)
+        packed = augment.warp(torch.cat([pack(x, v), cover, doubt], 1), AugmentConfig(warp=0.012), draw)
+        turn = torch.rand(len(x), 1, 1, 1, generator=draw) < 0.5
+        packed = torch.where(turn, packed.flip(3), packed)
+        seen = packed[:, :4].contiguous(memory_format=torch.channels_last)
+        wanted, doubt = packed[:, 4:5].clamp(0, 1), packed[:, 5:]
+        weight = (seen[:, 3:] > 0.2).float() * (1 + WEIGHT * wanted) * ((doubt < 0.5) | (wanted > 0.05))
+        logits = network(seen)
+        loss = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight).sum() / weight.sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            mine = network.state_dict()
+            decay = min(0.995, (1 + step) / (10 + step))
+            torch._foreach_lerp_(list(average.values()), [mine[k] for k in average], 1 - decay)
+            found, there = (logits > 0) & (weight > 0), (wanted > 0.5) & (weight > 0)
+            iou = float((found & there).sum() / (found | there).sum().clamp_min(1))
+        told = {"loss": 0.98 * told["loss"] + 0.02 * float(loss.detach()), "iou": 0.98 * told["iou"] + 0.02 * iou}
+        if step % 100 == 99:
+            print(
+                step + 1,
+                f"{(time.perf_counter() - begin) / 60:.1f} min",
+                {k: round(n, 4) for k, n in told.items()},
+                flush=True,
+            )
+        if step % 500 == 499 or step + 1 == given.steps:
+            save_file(
+                {k: v.half().contiguous() for k, v in average.items()},
+                given.export or given.work / "occlusion.safetensors",
+            )
+
+
+if __name__ == "__main__":
+    main()
