@@ -24,7 +24,7 @@ def covered(own: F32, seen: U8, bare: U8, foreign: U8) -> F32:
     solid, grown = (2 * round(share * size / 2) + 1 for share in (PATCH, PATCH * 1.4))
     patch = cv2.morphologyEx(differs.astype(np.uint8), cv2.MORPH_OPEN, _disc(solid))
     strange = blurred(cv2.dilate(patch, _disc(grown)).astype(np.float32), size / 40)
-    return np.maximum(strange, foreign.astype(np.float32) / np.float32(255))
+    return np.asarray(np.maximum(strange, foreign.astype(np.float32) / 255), np.float32)
 
 
 def lying_before(drawing: Drawing, points: F32, frame_shape: tuple[int, int], covered: F32) -> F32 | None:
@@ -35,12 +35,12 @@ def lying_before(drawing: Drawing, points: F32, frame_shape: tuple[int, int], co
     if not (covered * fade(covered.shape[0]) > 1 / 16).any():
         return None
     mine = draw(points, frame_shape)
-    kept = np.zeros(drawing.cover.shape, np.float32)
+    kept: F32 = np.zeros_like(drawing.cover)
     if mine is not None:
         x, y = mine.x - drawing.x, mine.y - drawing.y
-        height, width = mine.cover.shape
+        height, width = mine.cover.shape[:2]
         left, top = max(x, 0), max(y, 0)
-        right, bottom = min(x + width, kept.shape[1]), min(y + height, kept.shape[0])
+        right, bottom = min(x + width, drawing.cover.shape[1]), min(y + height, drawing.cover.shape[0])
         if left < right and top < bottom:
             found = sample(covered, mine.uv[top - y : bottom - y, left - x : right - x])
             kept[top:bottom, left:right] = found * (mine.cover[top - y : bottom - y, left - x : right - x] > 0)

@@ -46,7 +46,8 @@ def _skin_of(store: FaceStore) -> F32:
     """The usual colour of the main person's skin, float32 (3,) 0-1: the median over mesh and faces."""
     table = store.table()
     ids = table.id[(table.person == 0) & table.kept]
-    return (np.median(store.tones(ids[spread(len(ids), SAMPLES)]), axis=(0, 1)) / 255).astype(np.float32)
+    usual = np.median(store.tones(ids[spread(len(ids), SAMPLES)]), axis=(0, 1))
+    return np.asarray(usual / 255, np.float32)
 
 
 class Swapper:

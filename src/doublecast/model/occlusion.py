@@ -68,7 +68,7 @@ def load() -> Occlusion:
     network = Occlusion()
     with as_file(files("doublecast.assets") / FILE) as path:
         network.load_state_dict({name: value.float() for name, value in read(path).items()})
-    return network.eval().requires_grad_(False)  # type: ignore[no-any-return]
+    return network.eval().requires_grad_(False)
 
 
 @torch.inference_mode()
@@ -78,7 +78,7 @@ def coverage(textures: Tensor, visible: Tensor) -> Tensor:
     textures: uint8 (N, 3, S, S); visible: uint8 (N, 1, S, S), as `space.unwrap` gives them. 0 where nothing is visible.
     """
     network, size, found = load(), textures.shape[-1], []
-    for x, v in zip(textures.split(BATCH), visible.split(BATCH), strict=True):
+    for x, v in zip(torch.split(textures, BATCH), torch.split(visible, BATCH), strict=True):
         seen = pack(x, v)
         if size != SIDE:
             seen = F.interpolate(seen, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=size > SIDE)
@@ -115,13 +115,13 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
     open_eyes = torch.from_numpy(importance(size) > 2.5)
     filled, taught = textures.clone(), seen.clone()
     for row in torch.nonzero(lost.flatten(1).any(1))[:, 0].tolist():
-        weight = seen[row, 0].numpy().astype(np.float32) / 255
-        picture = textures[row].permute(1, 2, 0).numpy().astype(np.float32)
+        weight: F32 = np.asarray(seen[row, 0].numpy(), np.float32) / np.float32(255)
+        picture: F32 = np.asarray(textures[row].permute(1, 2, 0).numpy(), np.float32)
         light = _around(picture, weight, 0.2 * size)
-        other, mirrored = picture[:, ::-1], weight[:, ::-1]
-        gain = (light + 4) / (_around(other, mirrored, 0.2 * size) + 4)
-        share = mirrored[..., None]
-        made = share * other * gain + (1 - share) * _around(picture, weight, 0.06 * size)
+        other, mirrored = (np.ascontiguousarray(x[:, ::-1], np.float32) for x in (picture, weight))
+        gain = (light + np.float32(4)) / (_around(other, mirrored, 0.2 * size) + np.float32(4))
+        share, near = mirrored[..., None], _around(picture, weight, 0.06 * size)
+        made = near + share * (other * gain - near)
         rows = lost[row, 0] & ~open_eyes
         filled[row, :, rows] = torch.from_numpy(np.clip(made, 0, 255).astype(np.uint8)).permute(2, 0, 1)[:, rows]
         taught[row, 0, rows] = round(255 * FILLED)

@@ -109,7 +109,7 @@ class Trainer:
         x = torch.cat(pictures).to(self.device).float() / 255
         v = torch.cat(visible).to(self.device).float() / 255
         x, v = augment.flip(x, v, self.config.augment, self.rng)
-        v, taught = v.split(1, 1)
+        v, taught = v[:, :1], v[:, 1:]
         x = augment.light(x, v, self.config.augment, self.rng)
         seen = augment.warp(pack(x, v), self.config.augment, self.rng)
         return seen.contiguous(memory_format=torch.channels_last), x, taught * self.weight
