@@ -15,7 +15,7 @@ ODD = 0.2  #: difference from the usual difference, in 0-1, beyond which a texel
 BRIGHT = 85.0  #: percentile of brightness by which eyes and teeth are compared: the white of both
 WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besides
 TONES = (0.25, 0.85)  #: log difference of two people's skin from which lips follow the actor's, and at which most
-LIPS = 0.6  #: how far they follow then
+LIPS = 0.85  #: how far they follow then
 
 
 @cache
