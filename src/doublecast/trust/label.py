@@ -25,7 +25,7 @@ SMALLEST = 10  #: least capital height in a picture, in pixels, as long as the t
 DARK = 0.67  #: how much of the picture behind the text is darkened: WCAG contrast 7:1 over white
 FIRST = 3.0  #: seconds for which "first-seconds" is large
 LARGE, SMALL = 2.4, 0.7  #: its capital height then and afterwards, as a multiple of the label's
-SEEN = 0.6  #: `seen` from here on means that the label is there: see tests/test_trust_label.py for both distributions
+SEEN = 0.5  #: `seen` from here on means that the label is there; tests/test_trust_label.py prints what lies around it
 _AROUND = 0.15  # share of a face's box by which hair and chin lie beyond it
 _RESIZED = (0.5, 2.0, 2 / 3, 1.5, 0.75)  # by which films are made smaller or larger after they were labelled
 _SMALLEST_FILM, _LARGEST_FILM = 64, 4096  # sides in pixels of films for which that is tried
@@ -232,7 +232,7 @@ def seen(pixels: U8, label: Label, *, seconds: float = 0.0) -> float:
     best = -1.0
     for factor in (1.0, *_RESIZED):
         size = max(1, round(width / factor)), max(1, round(height / factor))
-        if factor != 1 and not (_SMALLEST_FILM <= min(size) and max(size) <= _LARGEST_FILM):
+        if factor != 1 and not (min(size) >= _SMALLEST_FILM and max(size) <= _LARGEST_FILM):
             continue
         before = pixels if factor == 1 else np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         looks = (own._look(*size, seconds) for own in labels)
