@@ -14,8 +14,10 @@ import pytest
 from faceset_faces import FakeTake, fill, make
 from people import head, picture, skin
 from PIL import ImageFont
+from typer.testing import CliRunner
 from video_clips import make_clip
 
+from doublecast.cli import app
 from doublecast.errors import InputError
 from doublecast.faceset import FaceStore
 from doublecast.pipeline.convert import placed
@@ -417,3 +419,25 @@ def test_a_label_without_a_corner_is_looked_for_in_all() -> None:
         assert seen(pixels, Label()) > 0.9
         assert [seen(pixels, Label(corner=other)) > SEEN for other in CORNERS] == [other == corner for other in CORNERS]
     assert seen(labelled(busy(640, 360), Label()), Label(text="Something else")) < SEEN
+
+
+# from outside
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--label", "hidden"], "first-seconds"),
+        (["--label-corner", "middle"], "bottom-left"),
+        (["--label-text", JAPANESE], "--label-font"),
+        (["--label-text", "."], "--label-text"),
+        (["--label-language", "tlh"], "known are en"),
+        (["--label-language", "de", "--label-text", "Made by AI"], "either"),
+        (["--label-font", "none.ttf"], "cannot be read"),
+    ],
+)
+def test_labels_that_cannot_be_stop_before_any_work(tmp_path: Path, arguments: list[str], message: str) -> None:
+    command = ["demo", "-o", str(tmp_path / "film.mp4"), *arguments]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
