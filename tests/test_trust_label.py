@@ -22,7 +22,18 @@ from doublecast.errors import InputError
 from doublecast.faceset import FaceStore
 from doublecast.pipeline.convert import placed
 from doublecast.production import TakeInput
-from doublecast.trust import SEEN, FilmWriter, Label, Statement, label, labelled, lettering, save_picture, seen
+from doublecast.trust import (
+    SEEN,
+    FilmWriter,
+    Label,
+    Statement,
+    declared_label,
+    label,
+    labelled,
+    lettering,
+    save_picture,
+    seen,
+)
 from doublecast.trust.label import CORNERS, FIRST, LARGE, SMALL, SMALLEST, STYLES, Style, free_corner
 from doublecast.types import U8, Patch
 from doublecast.video import Reader, composite, find_takes, read_picture
@@ -157,7 +168,7 @@ def test_every_language_has_all_its_letters() -> None:
         assert lettering.lacking(text, None) == "", language
         own = Label(language=language)
         assert own.words == text
-        assert own.declared() == {"style": "corner", "text": text, "language": language, "corner": "bottom-left"}
+        assert (own.declared()["text"], own.declared()["language"]) == (text, language)
     assert len({Label(language=language).key for language in lettering.WORDS}) == len(lettering.WORDS)
 
 
@@ -294,9 +305,29 @@ def test_another_label_has_another_key() -> None:
 
 def test_what_is_declared() -> None:
     assert Label("none", text="AI made").declared() == {"style": "none"}
-    assert Label("bar", "top-left", text="AI made").declared() == {
-        "style": "bar", "text": "AI made", "language": "", "corner": "top-left",
-    }  # fmt: skip
+    said = {"style": "bar", "text": "AI made", "language": "", "corner": "top-left", "height": "0.03"}
+    assert Label("bar", "top-left", text="AI made", height=0.03).declared() == said
+    assert declared_label(said) == Label("bar", "top-left", text="AI made", height=0.03)
+    assert declared_label({"style": "none"}) == Label("none")
+    french = declared_label(Label(language="fr").declared())
+    assert french is not None and seen(labelled(busy(640, 360), Label(language="fr")), french) > 0.9
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"style": "hidden"}, {"style": None}, {"corner": ["top-left"]}, {"corner": ""}, {"text": JAPANESE}, {"text": 7},
+        {"text": "a" * 1000}, {"height": "nan"}, {"height": "x"}, {"height": 0.025}, {"font": "0" * 64},
+    ],
+)  # fmt: skip
+def test_declarations_that_cannot_be_drawn(change: dict[str, object]) -> None:
+    assert declared_label({**Label().declared(), **change}) is None
+    assert declared_label({}) is None
+
+
+def test_own_fonts_are_declared(tmp_path: Path) -> None:
+    own = Label(font=_ascii_font(tmp_path))
+    assert len(own.declared()["font"]) == 64 and declared_label(own.declared()) is None
 
 
 def test_none_is_for_films_only(tmp_path: Path) -> None:

@@ -75,12 +75,15 @@ class Label:
         own = (self.style, self.corner, self.words, self.language, self.height)
         return key_of("label", LOOK, *own, font_key(self.font))
 
-    def declared(self) -> Mapping[str, str]:
-        """What credentials say about it: style and, where there is one, text, language ("" for own words), corner."""
+    def declared(self) -> dict[str, str]:
+        """What credentials say about it: style and, where there is one, text, language ("" for own words), corner,
+        height, and the SHA-256 of a font of the user's own. `declared_label` reads it."""
         if self.style == "none":
             return {"style": "none"}
         language = "" if self.text is not None else self.language or ENGLISH
-        return {"style": self.style, "text": self.words, "language": language, "corner": self.corner or CORNERS[0]}
+        said = {"style": self.style, "text": self.words, "language": language, "corner": self.corner or CORNERS[0]}
+        said["height"] = f"{self.height:g}"
+        return said if self.font is None else {**said, "font": font_key(self.font)}
 
     def for_pictures(self) -> "Label":
         """The label for previews, reports and other stills of this tool, which always have one."""
@@ -116,6 +119,23 @@ class Label:
             share *= LARGE if seconds < FIRST else SMALL
         corner = self.corner or CORNERS[0]
         return _look(self.words, self.font, self.style == "bar", corner, max(share * height, SMALLEST), width, height)
+
+
+def declared_label(said: Mapping[str, object]) -> Label | None:
+    """The label that was declared, to look for it with `seen`; None where that cannot be drawn here.
+
+    said: as `Label.declared` gives it, but whatever it holds, since it comes out of a file.
+    """
+    if said.get("style") == "none":
+        return Label("none")
+    values = {name: said.get(name) for name in ("style", "corner", "text", "height")}
+    if "font" in said or not all(isinstance(value, str) for value in values.values()):
+        return None
+    style, corner, text, height = (str(value) for value in values.values())
+    try:
+        return Label(style, corner, text, height=float(height))  # type: ignore[arg-type]  # it checks
+    except (InputError, ValueError):
+        return None
 
 
 def labelled(pixels: U8, label: Label) -> U8:
