@@ -7,9 +7,8 @@ from video_clips import ORANGE, box, make_clip, picture
 
 from doublecast.disk import atomic_write
 from doublecast.errors import OutputError
-from doublecast.trust import PREFIX, FilmWriter, Label, Statement, check_output, save_picture
-from doublecast.types import Patch
-from doublecast.video import Reader, Take, composite, encode_png, find_takes, read_picture, read_png_text
+from doublecast.trust import PREFIX, FilmWriter, Label, Statement, check_output, labelled, save_picture
+from doublecast.video import Reader, Take, encode_png, find_takes, read_picture, read_png_text
 
 LABEL = Label()
 SAID = Statement("faces replaced")
@@ -149,37 +148,6 @@ def test_another_label_is_another_render(tmp_path: Path, take: Take) -> None:
     assert write(take, tmp_path / "out", tmp_path / "parts") == 5
 
 
-@pytest.mark.parametrize("corner", ["bottom-left", "bottom-right", "top-left", "top-right"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (540, 960), (320, 240), (64, 64), (20, 400), (16, 16)])
-def test_label_lies_in_its_corner(corner: str, width: int, height: int) -> None:
-    pixels = np.full((height, width, 3), 128, np.uint8)
-    patch = Label(corner=corner).patch(pixels)  # type: ignore[arg-type]
-    h, w = patch.mask.shape
-    assert 0 <= patch.x <= width - w
-    assert 0 <= patch.y <= height - h
-    if width >= 320:
-        assert h >= 10
-        assert patch.pixels.max() > 250
-        assert (patch.x < width / 2) == corner.endswith("left")
-        assert (patch.y < height / 2) == corner.startswith("top")
-    assert h <= max(0.2 * height, 24)
-
-
-def test_label_lies_over_what_is_put_in() -> None:
-    pixels = np.full((240, 320, 3), 128, np.uint8)
-    below = Patch(0, 0, np.full((240, 320, 3), (250, 0, 0), np.uint8), np.ones((240, 320), np.bool_))
-    patch = Label().patch(pixels, [below])
-    assert patch.pixels[0, 0].tolist() == [100, 0, 0]
-
-
-@pytest.mark.parametrize(
-    "options", [{"text": ""}, {"text": "é"}, {"text": "a\nb"}, {"corner": "middle"}, {"height": 0.5}, {"height": 0.0}]
-)
-def test_bad_labels(options: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"label|corner"):
-        Label(**options)  # type: ignore[arg-type]
-
-
 def test_statement() -> None:
     assert Statement("AI-altered: x").comment == "AI-altered: x"
     assert Statement(" x ").comment == "AI-altered: x"
@@ -194,7 +162,7 @@ def test_save_picture(tmp_path: Path) -> None:
     saved = read_picture(path)
     assert saved is not None
     plain = picture(1, 320, 240)
-    assert (saved == composite(plain, [Label().patch(plain)])).all()
+    assert (saved == labelled(plain, Label())).all()
     assert read_png_text(path)["Comment"].startswith("AI-altered: faces replaced")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot be written"):

@@ -11,6 +11,7 @@ from doublecast import __version__
 from doublecast.cli.bench import bench
 from doublecast.cli.common import Commands, Json, errors, show
 from doublecast.cli.faces import SideName, faces
+from doublecast.cli.label import LabelCorner, LabelFont, LabelLanguage, LabelStyle, LabelText, Style, label_of
 from doublecast.cli.progress import Display
 
 DEMO_MINUTES = 2.0
@@ -79,6 +80,11 @@ def swap(
     target_take: MoreTakes = None,
     actor_face: FaceOption = None,
     target_face: FaceOption = None,
+    label: LabelStyle = Style.corner,
+    label_corner: LabelCorner = None,
+    label_language: LabelLanguage = None,
+    label_text: LabelText = None,
+    label_font: LabelFont = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -91,6 +97,7 @@ def swap(
         [actor, *(actor_take or [])], [target, *(target_take or [])], output, as_json=json,
         minutes=minutes, size=int(size.value), work=work, device=device.value, prior=not from_scratch,
         actor_face=actor_face, target_face=target_face, overwrite=overwrite,
+        label=label_of(label, label_corner, label_language, label_text, label_font),
     )  # fmt: skip
 
 
@@ -109,6 +116,11 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="The film.")] = Path("demo.mp4"),
     minutes: Minutes = DEMO_MINUTES,
     device: DeviceOption = Device.auto,
+    label: LabelStyle = Style.corner,
+    label_corner: LabelCorner = None,
+    label_language: LabelLanguage = None,
+    label_text: LabelText = None,
+    label_font: LabelFont = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -118,6 +130,7 @@ def demo(
         _swap(
             [str(actor)], [str(target)], output, as_json=json,
             minutes=minutes, device=device.value, overwrite=overwrite,
+            label=label_of(label, label_corner, label_language, label_text, label_font),
         )  # fmt: skip
 
 
@@ -167,6 +180,11 @@ def convert(
     output: Output,
     size: Annotated[Size | None, typer.Option(help="Which model. [default: the one trained last]")] = None,
     device: DeviceOption = Device.auto,
+    label: LabelStyle = Style.corner,
+    label_corner: LabelCorner = None,
+    label_language: LabelLanguage = None,
+    label_text: LabelText = None,
+    label_font: LabelFont = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -176,6 +194,7 @@ def convert(
     with Display(errors()) as display:
         films = run(
             production, output, size=None if size is None else int(size.value),
+            label=label_of(label, label_corner, label_language, label_text, label_font),
             device=device.value, overwrite=overwrite, on_event=display,
         )  # fmt: skip
     show({"films": films}, [f"film: {film}" for film in films], as_json=json)

@@ -31,6 +31,7 @@ def convert(
     *,
     size: int | None = None,
     device: str = "auto",
+    label: Label | None = None,
     overwrite: bool = False,
     on_event: Listener = ignore,
 ) -> list[Path]:
@@ -38,11 +39,13 @@ def convert(
 
     output: film.mp4 (or .mov, .mkv) for one take; with several, the take's name is added: film-NAME.mp4. Without a
     suffix the output is a folder of PNG pictures (with several takes a folder of such folders).
-    size: of the model; by default the one trained last.
+    size: of the model; by default the one trained last. label: by default in the corner that no face comes into.
     Raises OutputError (exists, disk full), ProductionError (no model), InputError (a take was changed or moved).
     """
     with opened(production) as job, disk_errors(job.folder):
-        return convert_takes(job, Path(output), size=size, device=device, overwrite=overwrite, on_event=on_event)
+        return convert_takes(
+            job, Path(output), size=size, device=device, label=label, overwrite=overwrite, on_event=on_event
+        )
 
 
 def convert_takes(
@@ -52,6 +55,7 @@ def convert_takes(
     asked: str = "",
     size: int | None = None,
     device: str = "auto",
+    label: Label | None = None,
     overwrite: bool = False,
     on_event: Listener = ignore,
 ) -> list[Path]:
@@ -68,21 +72,29 @@ def convert_takes(
     versions = [store.versions()[-1].number for store in (actor, target)]
     plan = []
     for given, film in zip(inputs, films, strict=True):
-        key = key_of("film", CONVERTER, given.key, checkpoint.parent.name, checkpoint.name, CRF, *versions)
+        drawn = placed(label or Label(), actor, given)
+        key = key_of("film", CONVERTER, given.key, checkpoint.parent.name, checkpoint.name, CRF, *versions, drawn.key)
         take = stored_take(given)
         before = claim(job, film, take, key=key, overwrite=overwrite)
         if before is not None:
-            plan.append((take, film, FilmRecord(asked, key, before)))
+            plan.append((take, film, drawn, FilmRecord(asked, key, before)))
     swapper: Swapper | None = None  # learns people from all their faces: once, and only where something is to be done
-    for take, film, record in plan:
+    for take, film, drawn, record in plan:
         with job.timed(f"convert {take.name}", record.key):
             job.record.films[str(film)] = record
             job.save()
             swapper = swapper or Swapper(checkpoint, actor, target, device=device)
             swapper.begin()
-            _render(swapper, actor, take, film, record.key, job.renders(film, record.key), on_event)
+            _render(swapper, actor, take, film, drawn, record.key, job.renders(film, record.key), on_event)
             job.record.films[str(film)] = replace(record, after=fingerprint(film))
     return films
+
+
+def placed(label: Label, store: FaceStore, given: TakeInput) -> Label:
+    """The label in a corner that keeps off all faces of the take, whoever's they are; the same one for every run."""
+    number, table = store.take_number(given.key), store.table()
+    record = store.takes()[number]
+    return label.away_from(table.box[table.take == number], (record.width, record.height))
 
 
 def outputs(takes: Sequence[TakeInput] | Sequence[Take], output: Path) -> list[Path]:
@@ -137,13 +149,20 @@ def _named(output: Path, name: str) -> Path:
 
 
 def _render(
-    swapper: Swapper, store: FaceStore, take: Take, film: Path, key: str, parts: Path, on_event: Listener
+    swapper: Swapper,
+    store: FaceStore,
+    take: Take,
+    film: Path,
+    label: Label,
+    key: str,
+    parts: Path,
+    on_event: Listener,
 ) -> None:
     info = probe(take)
     total = None if info.frames is None else float(info.frames)
     statement = Statement("the faces of one person were replaced by another person's")
     writer = FilmWriter(
-        film, take, info, label=Label(), statement=statement, parts=parts, overwrite=True, crf=CRF, job=key
+        film, take, info, label=label, statement=statement, parts=parts, overwrite=True, crf=CRF, job=key
     )
     depth = depth_for(info.width, info.height)
     with writer, Reader(take, start=writer.resume_index) as reader, Flow(depth=depth) as flow:

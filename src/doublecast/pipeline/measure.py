@@ -14,6 +14,7 @@ from doublecast.faceset import FaceStore, StoredFace, cut
 from doublecast.metrics import Measure, Sample, measure_film
 from doublecast.production import TakeInput
 from doublecast.report import Comparison
+from doublecast.trust import Label, labelled
 from doublecast.types import F32, I64, U8, Face, Frame
 from doublecast.video import PICTURES, Reader, Take, picture_names
 
@@ -34,9 +35,18 @@ class Compared:
 
 
 def compare(
-    take: TakeInput, film: Path, actor: FaceStore, target: FaceStore, *, on_event: Listener = ignore
+    take: TakeInput,
+    film: Path,
+    actor: FaceStore,
+    target: FaceStore,
+    *,
+    label: Label | None = None,
+    on_event: Listener = ignore,
 ) -> Compared:
-    """Measure a finished film on a sample of its frames, spread over its first `FIRST` frames."""
+    """Measure a finished film on a sample of its frames, spread over its first `FIRST` frames.
+
+    label: to put into the frames that are shown, of a film that carries none itself.
+    """
     table = actor.table()
     number = actor.take_number(take.key)
     rows = (table.take == number) & (table.person == 0) & (table.index < FIRST)
@@ -56,7 +66,8 @@ def compare(
         stored = faces[frame.index]
         on_event(Progress("report", done, len(chosen), "frames", "measuring"))
         if frame.index in shown:
-            after[frame.index], times[frame.index] = _small(frame.pixels), frame.seconds
+            small, times[frame.index] = _small(frame.pixels), frame.seconds
+            after[frame.index] = small if label is None else labelled(small, label)
         found = nearest(tracker.step(frame), stored.face)
         if found is not None and stored.crop is not None:
             films.append((found, cut(frame.pixels, stored.face.points)))

@@ -16,21 +16,26 @@ from doublecast.faceset import FaceStore, FaceTable
 from doublecast.faceset.coverage import coverage, gaps, missing
 from doublecast.faceset.sheet import contact_sheet
 from doublecast.model.checkpoint import latest, read_state
+from doublecast.pipeline.convert import placed
 from doublecast.pipeline.measure import compare
 from doublecast.pipeline.train import PREVIEWS, model_folder, read_log
 from doublecast.production import SIDES, Production, Side, TakeInput
 from doublecast.report import FacesetPart, FilmPart, PoseMap, Preview, Report, StageTime
 from doublecast.report import write_report as write_html
 from doublecast.report.content import Option
+from doublecast.trust import Label
 from doublecast.types import U8
 
-REPORTER = 1  #: raise it when the report would come out differently
+REPORTER = 2  #: raise it when the report would come out differently
 PORTRAITS = 30  #: faces on a side's contact sheet
 PACKAGES = ("torch", "numpy", "av", "opencv-python-headless", "ai-edge-litert", "pylance")
 
 
-def write_report(job: Production, films: Sequence[Path], *, on_event: Listener = ignore) -> Path:
-    """Measure the films (one per take of the actor, in order) and write the job's report; returns its path."""
+def write_report(job: Production, films: Sequence[Path], *, label: Label, on_event: Listener = ignore) -> Path:
+    """Measure the films (one per take of the actor, in order) and write the job's report; returns its path.
+
+    label: of the films; where they have none, the report's pictures of them get one.
+    """
     stores = {side: FaceStore(job.side(side)) for side in SIDES}
     curated = [store.versions()[-1].number for store in stores.values()]
     key = key_of("report", REPORTER, *((str(film), fingerprint(film)) for film in films), *curated)
@@ -39,11 +44,12 @@ def write_report(job: Production, films: Sequence[Path], *, on_event: Listener =
     with job.timed("report", key):
         on_event(Progress("report", 0, None, "frames", "measuring"))
         inputs = job.inputs("actor")
-        found = compare(inputs[0], films[0], stores["actor"], stores["target"], on_event=on_event)
+        burnt = placed(label.for_pictures(), stores["actor"], inputs[0]) if label.style == "none" else None
+        found = compare(inputs[0], films[0], stores["actor"], stores["target"], label=burnt, on_event=on_event)
         folder = model_folder(job)
         steps = read_log(folder)
         report = Report(
-            films=[_film(stores["actor"], take, film) for take, film in zip(inputs, films, strict=True)],
+            films=[_film(stores["actor"], take, film, label) for take, film in zip(inputs, films, strict=True)],
             actor=_faceset(job, stores, "actor"),
             target=_faceset(job, stores, "target"),
             made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z} by doublecast {__version__}",
@@ -61,7 +67,7 @@ def write_report(job: Production, films: Sequence[Path], *, on_event: Listener =
     return job.report
 
 
-def _film(store: FaceStore, take: TakeInput, film: Path) -> FilmPart:
+def _film(store: FaceStore, take: TakeInput, film: Path, label: Label) -> FilmPart:
     number = store.take_number(take.key)
     record, table = store.takes()[number], store.table()
     mine = table.where((table.take == number) & (table.person == 0))
@@ -72,6 +78,7 @@ def _film(store: FaceStore, take: TakeInput, film: Path) -> FilmPart:
         frames=record.frames_done,
         seconds=record.seconds or (float(table.seconds.max()) if len(table) else 0.0),
         swapped=len(np.unique(mine.index)),
+        labelled=label.style != "none",
     )
 
 

@@ -14,7 +14,7 @@ from doublecast.pipeline.extract import extract_side
 from doublecast.pipeline.report import write_report
 from doublecast.pipeline.train import train
 from doublecast.production import RECORD, Production
-from doublecast.trust import check_output
+from doublecast.trust import Label, check_output
 from doublecast.video import Take, find_takes
 
 Takes: TypeAlias = str | Path | Sequence[str | Path]
@@ -42,6 +42,7 @@ def swap(
     prior: bool = True,
     actor_face: int | None = None,
     target_face: int | None = None,
+    label: Label | None = None,
     overwrite: bool = False,
     on_event: Listener = ignore,
 ) -> Swapped:
@@ -52,12 +53,13 @@ def swap(
     prior: start from the package's weights; False: from scratch. config: more options of training; replaces minutes,
     size and prior. work: production folder, by default beside the output.
     actor_face, target_face: number of the person on the contact sheet, where several are about equally present.
+    label: see `convert`.
 
     Interrupted or killed, the same call goes on; with other options only what depends on them is done again: more
     minutes go on training, another size trains a model of its own, a changed take alone is extracted again.
     Raises InputError, NoFaceError, AmbiguousFaceError, OutputError, ProductionError, WeightsError, ModelError.
     """
-    output = Path(output)
+    output, label = Path(output), label or Label()
     config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
     actors, targets = find_takes(_listed(actor)), find_takes(_listed(target))
     refuse_inputs(outputs(actors, output), [*actors, *targets])
@@ -68,7 +70,7 @@ def swap(
     with Production(folder) as job, disk_errors(folder):
         asked = key_of(
             "swap", [t.key() for t in actors], [t.key() for t in targets], actor_face, target_face,
-            config.size, config.minutes, config.steps, config.seed, config.prior,
+            config.size, config.minutes, config.steps, config.seed, config.prior, label.key,
         )  # fmt: skip
         _check_outputs(job, actors, output, asked, overwrite)
         extract_side(job, "actor", actors, on_event=on_event)
@@ -77,8 +79,10 @@ def swap(
         curate_side(job, "target", face=target_face, on_event=on_event)
         warn_if_same(job, on_event)
         train(job, config=config, on_event=on_event)
-        films = convert_takes(job, output, asked=asked, device=config.device, overwrite=overwrite, on_event=on_event)
-        report = write_report(job, films, on_event=on_event)
+        films = convert_takes(
+            job, output, asked=asked, device=config.device, label=label, overwrite=overwrite, on_event=on_event
+        )
+        report = write_report(job, films, label=label, on_event=on_event)
         return Swapped(tuple(films), report, job.folder)
 
 

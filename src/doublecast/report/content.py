@@ -65,7 +65,10 @@ class FacesetPart:
 
 @dataclass(frozen=True, slots=True)
 class FilmPart:
-    """One finished film. swapped: how many of its frames have a replaced face. sound: in words, such as "copied"."""
+    """One finished film. swapped: how many of its frames have a replaced face. sound: in words, such as "copied".
+
+    labelled: whether the visible label is in its picture.
+    """
 
     path: Path
     width: int
@@ -74,6 +77,7 @@ class FilmPart:
     seconds: float
     swapped: int
     sound: str = ""
+    labelled: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +120,7 @@ class Report:
     """Everything that `write_report` shows; a section without content is left out.
 
     Every picture in which a face has been replaced (previews, ``Comparison.after``) must come in with the visible label
-    burnt in, as `trust.save_picture` and the film writer do: the report adds none and cannot see whether one is there.
+    burnt in, also where the film has none: the report adds none and cannot see whether one is there.
     """
 
     films: Sequence[FilmPart]

@@ -71,7 +71,13 @@ def verdict(report: Report) -> str:
         return "No film has been made yet; where a face is replaced in the pictures below, it is labelled."
     swapped, frames = sum(f.swapped for f in report.films), sum(f.frames for f in report.films)
     what = "This film shows" if len(report.films) == 1 else "These films show"
-    lines = [f"{what} a replaced face and {'is' if len(report.films) == 1 else 'are'} labelled as AI-altered."]
+    is_ = "is" if len(report.films) == 1 else "are"
+    if all(film.labelled for film in report.films):
+        lines = [f"{what} a replaced face and {is_} labelled as AI-altered."]
+    else:
+        lines = [
+            f"{what} a replaced face and {is_} not labelled in the picture, for compositing; the frames below are."
+        ]
     lines.append(f"The face was replaced in {swapped:,} of {frames:,} frames.")
     found = {m.name: m for m in report.measures}
     near = found.get("identity: nearer to the target")
@@ -190,6 +196,7 @@ def _films(films: Sequence[FilmPart]) -> str:
             ("file", str(film.path)),
             ("picture", f"{film.width} x {film.height}, {film.frames:,} frames, {clock(film.seconds)}"),
             ("face replaced in", f"{film.swapped:,} frames{share}"),
+            ("label in the picture", "yes" if film.labelled else "none"),
         ]
         parts.append(f'<div class="card">{_list(pairs + ([("sound", film.sound)] if film.sound else []))}</div>')
     return "".join(parts)

@@ -8,10 +8,10 @@ from typing import Self
 
 from doublecast.disk import atomic_write, disk_message
 from doublecast.errors import OutputError
-from doublecast.trust.label import Label
+from doublecast.trust.label import Label, labelled
 from doublecast.trust.statement import Statement
 from doublecast.types import U8, Frame, Patch
-from doublecast.video import FilmEncoder, Take, TakeInfo, check_path, composite, encode_png, is_film
+from doublecast.video import FilmEncoder, Take, TakeInfo, check_path, encode_png, is_film
 
 
 def check_output(path: Path, take: Take, *, overwrite: bool = False) -> None:
@@ -61,7 +61,7 @@ class FilmWriter:
         crf: float = 16,
         job: str = "",
     ) -> None:
-        self._label = label
+        self._label, self._first = label, info.first
         self._encoder = FilmEncoder(
             path,
             take,
@@ -69,7 +69,7 @@ class FilmWriter:
             crf=crf,
             parts=parts,
             metadata=statement.metadata() if is_film(path) else statement.png_text(),
-            job=f"{job} {label!r}",
+            job=f"{job} {label.key}",
         )
         check_output(path, take, overwrite=overwrite or self._encoder.placing)
 
@@ -96,7 +96,9 @@ class FilmWriter:
 
     def write(self, frame: Frame, patches: Sequence[Patch]) -> None:
         """Append the next frame with these patches and the label on top of them."""
-        self._encoder.write(frame, [*patches, self._label.patch(frame.pixels, patches)])
+        since = float(frame.pts * frame.time_base - self._first)
+        label = self._label.patch(frame.pixels, patches, seconds=since)
+        self._encoder.write(frame, [*patches, *([] if label is None else [label])])
 
     def close(self) -> None:
         """Finish the film and put it in place. Safe to call twice."""
@@ -110,9 +112,10 @@ class FilmWriter:
 def save_picture(path: Path, pixels: U8, *, label: Label, statement: Statement) -> None:
     """Write a still that shows altered faces as PNG, labelled, at once or not at all; replaces what is there.
 
-    pixels: uint8 (H, W, 3) RGB. Raises OutputError if it cannot be written.
+    pixels: uint8 (H, W, 3) RGB. A label of style "none" is for films: stills have one (see `Label.for_pictures`).
+    Raises OutputError if it cannot be written.
     """
-    data = encode_png(composite(pixels, [label.patch(pixels)]), statement.png_text())
+    data = encode_png(labelled(pixels, label), statement.png_text())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -30,6 +30,7 @@ class TakeInfo:
     colour: how its Y'CbCr is meant. audio: whether there is sound. bit_depth: per component as stored.
     aspect: width / height of one pixel. orientation: how the stored picture is turned upright.
     start: seconds by which the container's clock is ahead of zero (MPEG streams), taken off in a film made of it.
+    first: presentation time of the first frame in seconds, by the container's clock.
     """
 
     width: int
@@ -45,6 +46,7 @@ class TakeInfo:
     aspect: Fraction = Fraction(1)
     orientation: Orientation = field(default_factory=Orientation)
     start: Fraction = Fraction(0)
+    first: Fraction = Fraction(0)
 
     @property
     def rotation(self) -> int:
@@ -173,6 +175,7 @@ class Reader:
             stream.sample_aspect_ratio or Fraction(1),
             turned,
             round(Fraction(container.start_time, av.time_base) / time_base) * time_base if streaming else Fraction(0),
+            (first.pts if first.pts is not None else first.dts or 0) * time_base,
         )
 
     def _length(self, time_base: Fraction) -> Fraction | None:
