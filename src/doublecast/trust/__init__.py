@@ -1,7 +1,23 @@
-"""The only way out to a file: everything that shows an altered face is labelled here."""
+"""The only way out to a file: everything that shows an altered face is labelled here. And who is used on what basis."""
 
+from doublecast.trust.basis import Basis
+from doublecast.trust.consent import ConsentRecord, claimed, record_hash
+from doublecast.trust.guard import Guard
 from doublecast.trust.label import Label
 from doublecast.trust.statement import PREFIX, Statement, software
 from doublecast.trust.writer import FilmWriter, check_output, save_picture
 
-__all__ = ["PREFIX", "FilmWriter", "Label", "Statement", "check_output", "save_picture", "software"]
+__all__ = [
+    "PREFIX",
+    "Basis",
+    "ConsentRecord",
+    "FilmWriter",
+    "Guard",
+    "Label",
+    "Statement",
+    "check_output",
+    "claimed",
+    "record_hash",
+    "save_picture",
+    "software",
+]
