@@ -120,7 +120,7 @@ def _takes(job: Production, side: Side, record: ConsentRecord) -> list[BoundTake
 
 
 def faces_of(store: FaceStore) -> Faces | None:
-    """The main person's identity vectors, by take and, where the user chose by hand, by face; None if there are none."""
+    """The main person's identity vectors, by take and, where the user chose by hand, by face; None if none."""
     table, (ids, vectors) = store.table(), store.vectors()
     if not len(ids):
         return None
