@@ -38,7 +38,7 @@ class Basis:
             raise ConsentError(f"{self.kind!r} is no basis. {how_to()}")
         if self.kind in NEEDS and not self.detail:
             meaning, example = MEANING[self.kind]
-            raise ConsentError(f"{self.kind} says nothing without a detail ({meaning}); for example {example}")
+            raise ConsentError(f"{self.kind} says nothing without a detail ({meaning}), as in {example}. {how_to()}")
         if len(self.detail) > LONGEST:
             raise ConsentError(f"the detail of a basis may have {LONGEST} characters, got {len(self.detail)}")
         if self.kind == "release" and not self.evidence_sha256:
@@ -56,7 +56,7 @@ class Basis:
         if kind is None:
             raise ConsentError(f"{text.strip() or 'nothing'!r} is no basis. {how_to()}")
         if colon and not detail:
-            raise ConsentError(f"{text.strip()!r} says nothing after the colon; for example {MEANING[kind][1]}")
+            raise ConsentError(f"{text.strip()!r} says nothing after the colon. {how_to()}")
         if not detail or kind not in ("release", "licensed"):
             return cls(kind, detail)
         path = Path(detail).expanduser()
