@@ -15,10 +15,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 MEANING: Mapping[Kind, tuple[str, str]] = {
     "self": ("it is my own face", "self"),
     "release": ("the person signed a release, which is in this file", "release:signed.pdf"),
-    "licensed": ("a licence allows it: its text, address or file", 'licensed:"Pexels licence, https://..."'),
-    "public-domain": ("the footage is in the public domain: say why", 'public-domain:"film of 1921, US"'),
+    "licensed": ("a licence allows it (its text, address or file)", 'licensed:"Pexels licence, https://..."'),
+    "public-domain": ("the footage is in the public domain (say why)", 'public-domain:"film of 1921, US"'),
     "synthetic": ("the person does not exist", "synthetic"),
-    "research": ("a data set whose terms allow it: say both", 'research:"GRID corpus, CC BY 4.0"'),
+    "research": ("a data set whose terms allow it (say both)", 'research:"GRID corpus, CC BY 4.0"'),
 }
 NEEDS = frozenset({"release", "licensed", "public-domain", "research"})  #: kinds that are nothing without a detail
 LONGEST = 2000  #: characters of a detail
@@ -70,7 +70,9 @@ class Basis:
 
 def how_to(option: str = "") -> str:
     """What a basis can be, with an example. option: command-line option or parameter to name."""
-    listed = ", ".join(f"{kind}{':DETAIL' if kind in NEEDS else ''}" for kind in KINDS)
+    listed = ", ".join(
+        f"{kind}:{'FILE' if kind == 'release' else 'DETAIL'}" if kind in NEEDS else kind for kind in KINDS
+    )
     examples = f"{option} {MEANING['self'][1]}".strip(), f"{option} {MEANING['licensed'][1]}".strip()
     return f"Valid are {listed}; for example {examples[0]}, or {examples[1]}"
 
