@@ -15,6 +15,9 @@ from doublecast.types import U8
 ACTOR = "footage/grid/s1/bbaf2n.mpg"
 ACTOR_AGAIN = "footage/grid/s1/bbaf3s.mpg"
 TARGET = "footage/grid/other/sbia1a.mpg"
+BASIS = "research:GRID corpus, CC BY 4.0"
+CONSENT = ["--consent", BASIS]  #: of one side, for `doublecast extract`
+CONSENTS = ["--actor-consent", BASIS, "--target-consent", BASIS]  #: of both, for `doublecast swap`
 
 
 def environment() -> dict[str, str]:

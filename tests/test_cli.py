@@ -15,13 +15,24 @@ import cv2
 import numpy as np
 import pytest
 from faces_clips import require_weights
-from pipeline_clips import ACTOR, ACTOR_AGAIN, TARGET, count_frames, empty_room, environment, frames, write
+from pipeline_clips import (
+    ACTOR,
+    ACTOR_AGAIN,
+    CONSENT,
+    CONSENTS,
+    TARGET,
+    count_frames,
+    empty_room,
+    environment,
+    frames,
+    write,
+)
 from typer.testing import CliRunner, Result
 
 from doublecast.cli import app
 from doublecast.faceset import FaceStore
 
-SHORT = ["--minutes", "0.02", "--device", "cpu"]
+SHORT = ["--minutes", "0.02", "--device", "cpu", *CONSENTS]  #: options of swap
 
 
 def run(*arguments: object, code: int = 0) -> Result:
@@ -107,7 +118,7 @@ def _papers(folder: Path) -> Path:
 def test_takes_that_cannot_be_used(tmp_path: Path, make: Callable[[Path], Path], side: str) -> None:
     require_weights()
     bad = make(tmp_path)
-    result = run("extract", bad, "--to", tmp_path / "job", "--side", side, code=2)
+    result = run("extract", bad, "--to", tmp_path / "job", "--side", side, *CONSENT, code=2)
     assert bad.name in result.stderr
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
@@ -158,7 +169,7 @@ def test_folder_that_may_not_be_looked_into(tmp_path: Path, monkeypatch: pytest.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     monkeypatch.setattr(Path, "is_dir", forbidden)
-    result = run("extract", tmp_path / "clip.mp4", "--to", tmp_path / "job", "--side", "actor", code=2)
+    result = run("extract", tmp_path / "clip.mp4", "--to", tmp_path / "job", "--side", "actor", *CONSENT, code=2)
     assert "access is not allowed" in result.stderr
 
 
@@ -193,7 +204,7 @@ def test_weights_with_a_wrong_hash(tmp_path: Path, shared: Path, monkeypatch: py
     archives.mkdir()
     (archives / "face_detection_back.tflite").write_bytes(b"something else")
     monkeypatch.setenv("DOUBLECAST_WEIGHTS", str(archives))
-    result = run("extract", shared / ACTOR, "--to", tmp_path / "job", "--side", "actor", code=2)
+    result = run("extract", shared / ACTOR, "--to", tmp_path / "job", "--side", "actor", *CONSENT, code=2)
     assert "face_detection_back" in result.stderr and "SHA-256" in result.stderr
 
 
@@ -213,9 +224,9 @@ def test_nobody_or_hardly_anybody_in_a_take(tmp_path: Path, shared: Path, count:
     room = empty_room(30, (size[0], size[1]))
     clip = write(tmp_path / "room.mp4", itertools.chain(frames(shared / ACTOR, count), room))
     job = tmp_path / "job"
-    first = CliRunner().invoke(app, ["extract", str(clip), "--to", str(job), "--side", "actor"])
+    first = CliRunner().invoke(app, ["extract", str(clip), "--to", str(job), "--side", "actor", *CONSENT])
     if first.exit_code == 0:
-        run("extract", shared / TARGET, "--to", job, "--side", "target")
+        run("extract", shared / TARGET, "--to", job, "--side", "target", *CONSENT)
         first = CliRunner().invoke(app, ["train", str(job), "--minutes", "0.02", "--device", "cpu"])
     assert first.exit_code == 2
     assert "face" in first.stderr and "Traceback" not in first.stderr
@@ -225,7 +236,7 @@ def test_two_people_have_to_be_chosen_from(tmp_path: Path, shared: Path) -> None
     require_weights()
     pairs = zip(frames(shared / ACTOR, 40), frames(shared / TARGET, 40), strict=True)
     clip = write(tmp_path / "two.mp4", (np.hstack(pair) for pair in pairs))
-    arguments = ["extract", clip, "--to", tmp_path / "job", "--side", "actor"]
+    arguments = ["extract", clip, "--to", tmp_path / "job", "--side", "actor", *CONSENT]
     result = run(*arguments, code=2)
     assert "equally present" in result.stderr and "--face 1" in result.stderr
     sheet = cv2.imread(str(tmp_path / "job" / "actor-people.png"))
@@ -368,7 +379,7 @@ def test_full_disk_while_extracting(tmp_path: Path, shared: Path, monkeypatch: p
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    arguments = ["extract", shared / ACTOR, "--to", tmp_path / "job", "--side", "actor"]
+    arguments = ["extract", shared / ACTOR, "--to", tmp_path / "job", "--side", "actor", *CONSENT]
     with monkeypatch.context() as patch:
         patch.setattr(FaceStore, "append", full)
         result = run(*arguments, code=2)
@@ -382,7 +393,7 @@ def test_ctrl_c_leaves_with_130_and_what_to_do(tmp_path: Path, shared: Path, mon
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    arguments = ["extract", shared / ACTOR, "--to", tmp_path / "job", "--side", "actor"]
+    arguments = ["extract", shared / ACTOR, "--to", tmp_path / "job", "--side", "actor", *CONSENT]
     with monkeypatch.context() as patch:
         patch.setattr(FaceStore, "append", interrupted)
         result = run(*arguments, code=130)

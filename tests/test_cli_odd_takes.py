@@ -99,7 +99,7 @@ def _alpha(folder: Path, pictures: list[U8]) -> Path:
 def test_odd_takes_give_their_faces(tmp_path: Path, pictures: list[U8], make: Make, size: tuple[int, int]) -> None:
     require_weights()
     take = make(tmp_path, pictures)
-    result = run("extract", take, "--to", tmp_path / "job", "--side", "actor", "--json")
+    result = run("extract", take, "--to", tmp_path / "job", "--side", "actor", "--consent", "synthetic", "--json")
     assert json.loads(result.stdout) == {"takes": 1, "frames": COUNT, "faces": COUNT, "problems": []}
     store = FaceStore(tmp_path / "job" / "actor")
     assert [(record.width, record.height) for record in store.takes()] == [size]
@@ -136,7 +136,9 @@ def test_cut_off_takes_are_used_and_told(
     tmp_path: Path, demo: Path, make: Callable[[Path, Path], Path], words: str
 ) -> None:
     require_weights()
-    result = run("extract", make(tmp_path, demo), "--to", tmp_path / "job", "--side", "actor", "--json")
+    result = run(
+        "extract", make(tmp_path, demo), "--to", tmp_path / "job", "--side", "actor", "--consent", "synthetic", "--json"
+    )
     found = json.loads(result.stdout)
     assert COUNT - 2 <= found["faces"] == found["frames"] <= COUNT + 1
     assert len(found["problems"]) == 1 and re.search(words, found["problems"][0])
@@ -178,7 +180,17 @@ def _broken(name: str) -> Make:
 )
 def test_useless_takes_are_refused(tmp_path: Path, pictures: list[U8], make: Make, words: str) -> None:
     require_weights()
-    result = run("extract", make(tmp_path, pictures), "--to", tmp_path / "job", "--side", "actor", code=2)
+    result = run(
+        "extract",
+        make(tmp_path, pictures),
+        "--to",
+        tmp_path / "job",
+        "--side",
+        "actor",
+        "--consent",
+        "synthetic",
+        code=2,
+    )
     assert re.search(words, result.stderr)
     assert result.stdout == "" and "Traceback" not in result.stderr
 
@@ -205,7 +217,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("offline")
 def test_no_weights_and_no_network(tmp_path: Path, demo: Path) -> None:
-    result = run("extract", demo, "--to", tmp_path / "job", "--side", "actor", code=2)
+    result = run("extract", demo, "--to", tmp_path / "job", "--side", "actor", "--consent", "synthetic", code=2)
     assert VARIABLE in result.stderr and "face_detection_back.tflite" in result.stderr
     assert "network" in result.stderr and "Traceback" not in result.stderr
     assert [path.name for path in cache_folder().iterdir() if path.name != ".lock"] == []

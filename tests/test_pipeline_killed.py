@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from faces_clips import require_weights
-from pipeline_clips import ACTOR, TARGET, count_frames, environment
+from pipeline_clips import ACTOR, CONSENTS, TARGET, count_frames, environment
 
 from doublecast.faceset import FaceStore
 from doublecast.model.checkpoint import checkpoints, latest, read_state
@@ -68,6 +68,7 @@ def test_killed_in_every_stage_the_rerun_finishes(tmp_path: Path, shared: Path, 
     film, work = tmp_path / "film.mp4", tmp_path / "film.production"
     command = [sys.executable, "-m", "doublecast", "swap", str(shared / ACTOR), str(shared / TARGET)]
     command += ["-o", str(film), "--minutes", "0.05", "--device", "cpu"]
+    command += CONSENTS
     before = Standing((), (), (), 0)
     kills = 0
     for number, stage in enumerate(STAGES):

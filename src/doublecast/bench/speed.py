@@ -27,11 +27,13 @@ from doublecast.events import Listener, Progress, ignore
 from doublecast.faceset import FaceStore
 from doublecast.model.material import gather
 from doublecast.model.train import TrainConfig, Trainer, choose_device, low_precision
+from doublecast.pipeline.consent import state
 from doublecast.pipeline.convert import convert_takes
 from doublecast.pipeline.curate import curate_side
 from doublecast.pipeline.extract import extract_side
 from doublecast.pipeline.train import train
 from doublecast.production import SIDES, Production
+from doublecast.trust import Basis
 from doublecast.video import Reader, Take, find_takes
 
 PLAYS = 3  #: how often the actor's demo take is played in the 720p take
@@ -65,6 +67,8 @@ def speed(*, on_event: Listener = ignore) -> list[Result]:
         with as_file(demo / "actor.mp4") as actor, as_file(demo / "target.mp4") as target:
             on_event(Progress("bench", 0, 4, "parts", "preparing a 720p take"))
             take = _enlarged(actor, Path(name) / "actor.mp4")
+            for side in SIDES:
+                state(job, side, Basis("synthetic", "performers of the demo"))
             results += _extraction(job, take, target, on_event)
         for side in SIDES:
             curate_side(job, side, on_event=on_event)

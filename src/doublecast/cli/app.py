@@ -10,11 +10,13 @@ import typer
 from doublecast import __version__
 from doublecast.cli.bench import bench
 from doublecast.cli.common import Commands, Json, errors, show
+from doublecast.cli.consent import ConsentOption, answered, consent
 from doublecast.cli.faces import SideName, faces
 from doublecast.cli.label import LabelCorner, LabelFont, LabelLanguage, LabelStyle, LabelText, Style, label_of
 from doublecast.cli.progress import Display
 
 DEMO_MINUTES = 2.0
+SYNTHETIC = "synthetic:performers of the demo, made for this package"  #: nobody had to be asked
 
 app = typer.Typer(
     cls=Commands,
@@ -26,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(faces, name="faces")
 app.add_typer(bench, name="bench")
+app.add_typer(consent, name="consent")
 
 
 class Size(StrEnum):
@@ -85,6 +88,8 @@ def swap(
     label_language: LabelLanguage = None,
     label_text: LabelText = None,
     label_font: LabelFont = None,
+    actor_consent: ConsentOption = None,
+    target_consent: ConsentOption = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -93,8 +98,14 @@ def swap(
     Several takes of a side: a folder, a glob in quotes ('takes/*.mp4'), or --actor-take and --target-take. With
     several takes of the actor there is a film of each: film-NAME.mp4.
     """
+    from doublecast.pipeline.swap import default_work
+
+    actors, targets = [actor, *(actor_take or [])], [target, *(target_take or [])]
+    folder = work or default_work(output)
     _swap(
-        [actor, *(actor_take or [])], [target, *(target_take or [])], output, as_json=json,
+        actors, targets, output, as_json=json,
+        actor_consent=answered(folder, SideName.actor, actors, actor_consent),
+        target_consent=answered(folder, SideName.target, targets, target_consent),
         minutes=minutes, size=int(size.value), work=work, device=device.value, prior=not from_scratch,
         actor_face=actor_face, target_face=target_face, overwrite=overwrite,
         label=label_of(label, label_corner, label_language, label_text, label_font),
@@ -131,6 +142,7 @@ def demo(
             [str(actor)], [str(target)], output, as_json=json,
             minutes=minutes, device=device.value, overwrite=overwrite,
             label=label_of(label, label_corner, label_language, label_text, label_font),
+            actor_consent=SYNTHETIC, target_consent=SYNTHETIC,
         )  # fmt: skip
 
 
@@ -140,6 +152,7 @@ def extract(
     to: Annotated[Path, typer.Option(metavar="PRODUCTION", help="The job's folder; made if it does not exist.")],
     side: Annotated[SideName, typer.Option(help="Whose takes these are.")],
     face: FaceOption = None,
+    consent: ConsentOption = None,
     json: Json = False,
 ) -> None:
     """Find, measure and store every face of the takes, then set aside what should not be trained on."""
@@ -147,8 +160,9 @@ def extract(
     from doublecast.pipeline.extract import extract as run
     from doublecast.production import Production
 
+    basis = answered(to, side, takes, consent, option="--consent")
     with Display(errors()) as display, Production(to) as job:
-        found = run(takes, job, side=side.value, on_event=display)
+        found = run(takes, job, side=side.value, consent=basis, on_event=display)
         curate(job, side.value, face=face, option="--face", on_event=display)
     result = {"takes": found.takes, "frames": found.frames, "faces": found.faces, "problems": found.problems}
     show(result, [f"{found.faces} faces in {found.frames} frames of {found.takes} takes, in {to}"], as_json=json)

@@ -195,11 +195,11 @@ def import_(
     """Take over a folder: faces whose picture was deleted are set aside, further pictures are added."""
     from doublecast.cli.common import errors
     from doublecast.cli.progress import Display
-    from doublecast.faceset.exchange import import_faces
+    from doublecast.pipeline.guard import import_checked
 
     job, store = _open(production, side, write=True)
     with job, Display(errors()) as display:
-        done = import_faces(store, folder, on_event=display)
+        done = import_checked(job, store, folder, on_event=display)
     result = {"set_aside": done.set_aside, "added": done.added, "without_face": done.without_face}
     lines = [f"{done.set_aside} set aside, {done.added} added"]
     lines += [f"no face in {name}" for name in done.without_face]

@@ -146,6 +146,28 @@ def _listed(folder: Path, store: FaceStore) -> dict[str, int]:
     return found
 
 
+def new_pictures(store: FaceStore, folder: Path) -> list[Path]:
+    """The pictures of a folder that `import_faces` would add. InputError as there."""
+    listed, pictures = _pictures(store, folder)
+    return [path for path in pictures if path.name not in listed]
+
+
+def picture_key(path: Path) -> str:
+    """Content key of a picture that is imported by itself: BLAKE2b of the file, 32 hex digits."""
+    return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def _pictures(store: FaceStore, folder: Path) -> tuple[dict[str, int], list[Path]]:
+    """What `_listed` tells of the folder, and all its pictures."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give the folder of pictures to import.")
+    listed = _listed(folder, store)
+    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not pictures:
+        raise InputError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}); nothing was changed.")
+    return listed, pictures
+
+
 def import_faces(
     store: FaceStore,
     folder: Path,
@@ -159,12 +181,7 @@ def import_faces(
     person's and kept. Doing it twice changes nothing more. tracker: makes the face finder (default: `FaceTracker`).
     InputError when the folder has no pictures, or was exported from another production.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give the folder of pictures to import.")
-    listed = _listed(folder, store)
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not pictures:
-        raise InputError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}); nothing was changed.")
+    listed, pictures = _pictures(store, folder)
     table = store.table()
     left = {path.name for path in pictures}
     kept = set(table.id[table.kept].tolist())
@@ -186,7 +203,7 @@ def _add(
     empty = []
     digests = set()
     for done, path in enumerate(paths, 1):
-        take = _Picture(path, blake2b(path.read_bytes(), digest_size=16).hexdigest())
+        take = _Picture(path, picture_key(path))
         digests.add(take.digest)
         known = {record.key: record for record in store.takes()}.get(take.digest)
         pixels = read_picture(path) if known is None or not known.finished else None

@@ -5,14 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from doublecast.disk import disk_errors, fingerprint, key_of
-from doublecast.errors import InputError, OutputError, ProductionError
+from doublecast.errors import OutputError, ProductionError
 from doublecast.events import Listener, Note, Progress, ignore
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
 from doublecast.model.checkpoint import latest
+from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.flow import Flow, depth_for
+from doublecast.pipeline.guard import check_guard
+from doublecast.pipeline.takes import stored_take
 from doublecast.pipeline.train import model_folder
 from doublecast.production import SIDES, FilmRecord, Production, TakeInput, opened
 from doublecast.trust import FilmWriter, Label, Statement, check_output
@@ -40,7 +43,8 @@ def convert(
     output: film.mp4 (or .mov, .mkv) for one take; with several, the take's name is added: film-NAME.mp4. Without a
     suffix the output is a folder of PNG pictures (with several takes a folder of such folders).
     size: of the model; by default the one trained last. label: by default in the corner that no face comes into.
-    Raises OutputError (exists, disk full), ProductionError (no model), InputError (a take was changed or moved).
+    Raises OutputError (exists, disk full), ProductionError (no model), InputError (a take was changed or moved),
+    ConsentError (see `pipeline.consent`), RefusedError (sexual imagery; nothing is left of the film then).
     """
     with opened(production) as job, disk_errors(job.folder):
         return convert_takes(
@@ -65,6 +69,8 @@ def convert_takes(
         raise ProductionError(f"{job.folder} has no model of this size yet; run: doublecast train {job.folder}")
     for side in SIDES:
         check_curated(job, side)
+    check_consent(job, on_event)
+    check_guard(job, on_event)
     inputs = job.inputs("actor")
     films = outputs(inputs, output)
     refuse_inputs(films, [*inputs, *job.inputs("target")])
@@ -200,15 +206,3 @@ def together(frames: Iterable[Frame], faces: Iterator[StoredFace]) -> Iterator[t
                 mine.append(waiting.face)
             waiting = next(faces, None)
         yield frame, mine
-
-
-def stored_take(given: TakeInput) -> Take:
-    """The take as it was extracted. Raises InputError where its files are gone or have other content now."""
-    files = tuple(Path(file) for file in given.files)
-    missing = [file for file in files if not file.is_file()]
-    if missing:
-        raise InputError(f"{missing[0]} is gone; put it back, or run doublecast extract with its new place")
-    take = Take(name=given.name, files=files, kind="pictures" if given.kind == "pictures" else "video")
-    if take.key() != given.key:
-        raise InputError(f"{files[0]} was changed since its faces were extracted; run doublecast extract again")
-    return take

@@ -9,6 +9,7 @@ from doublecast.errors import NoFaceError, ProductionError
 from doublecast.events import Listener, Note, ignore
 from doublecast.faceset import FaceStore
 from doublecast.faceset.curate import curate as curate_store
+from doublecast.pipeline.consent import bind_faces
 from doublecast.production import SIDES, Production, Side, opened
 from doublecast.types import F32
 
@@ -29,7 +30,8 @@ def curate(
 
     face: number of the person on the contact sheet; needed where several are about equally present.
     option: how the user says ``face``, for the message.
-    What was set aside or restored by hand stays so. Raises NoFaceError, AmbiguousFaceError, ProductionError.
+    What was set aside or restored by hand stays so. A consent record of this side is bound to the person that is found.
+    Raises NoFaceError, AmbiguousFaceError, ProductionError, ConsentError.
     """
     with opened(production) as job, disk_errors(job.folder):
         curate_side(job, side, face=face, option=option, on_event=on_event)
@@ -65,6 +67,7 @@ def curate_side(
     if usable < FEW:
         text = f"{names}: only {usable} usable faces of the {side}; the film will be better with more footage"
         on_event(Note(f"curate {side}", text, "warning"))
+    bind_faces(job, side, on_event)
 
 
 def _key(job: Production, side: Side, face: int | None) -> str:

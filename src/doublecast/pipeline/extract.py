@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from doublecast.disk import disk_errors, key_of
-from doublecast.errors import InputError, NoFaceError
+from doublecast.errors import InputError, NoFaceError, RefusedError
 from doublecast.events import Listener, Note, Progress, ignore
 from doublecast.faces.track import FaceTracker
 from doublecast.faceset import FaceStore, StoredFace, TakeRecord, cut, face_id
 from doublecast.faceset.store import IMPORTED
+from doublecast.pipeline.consent import bind_takes, require, state
 from doublecast.pipeline.flow import Flow, depth_for
+from doublecast.pipeline.guard import begun, guard_side, mark_passed, passed
 from doublecast.production import Production, Side, TakeInput, opened
+from doublecast.trust.guard import Guard
 from doublecast.types import Face, Frame
 from doublecast.video import Reader, Take, find_takes, probe
 from doublecast.weights import fetch_all
@@ -37,16 +41,21 @@ def extract(
     production: Production | Path | str,
     *,
     side: Side,
+    consent: str | None = None,
     on_event: Listener = ignore,
 ) -> Extraction:
     """Store every face of the takes in the production (made if it does not exist); finished takes are not done twice.
 
     takes: files, folders or globs; all of them show one identity (other people may be in shot).
-    Raises InputError (unreadable), NoFaceError (nobody in any of them), ProductionError (folder of another job).
+    consent: on what basis the person's face is used (see `trust.Basis.parse`); needed where none is recorded yet.
+    Raises InputError (unreadable), NoFaceError (nobody in any of them), ProductionError (folder of another job),
+    ConsentError (no basis, or not for these people), RefusedError (sexual imagery).
     """
     given = [takes] if isinstance(takes, str | Path) else list(takes)
     found = find_takes(given)
+    basis = require(production, side, consent, option="--consent")
     with opened(production, create=True) as job, disk_errors(job.folder):
+        state(job, side, basis, on_event)
         return extract_side(job, side, found, on_event=on_event)
 
 
@@ -54,7 +63,9 @@ def extract_side(job: Production, side: Side, takes: Sequence[Take], *, on_event
     """`extract` for takes that were found already and an open production."""
     keys = _unique(takes, on_event)
     inputs = [TakeInput(t.name, key, t.kind, tuple(str(f.absolute()) for f in t.files)) for key, t in keys.items()]
+    before = job.record.inputs.get(side, [])
     job.set_inputs(side, inputs)
+    bind_takes(job, side)
     store = FaceStore(job.side(side))
     _forget_others(store, set(keys))
     key = key_of("extract", EXTRACTOR, *sorted(keys))
@@ -62,9 +73,11 @@ def extract_side(job: Production, side: Side, takes: Sequence[Take], *, on_event
     if not job.finished(f"extract {side}", key) or not done.issuperset(keys):
         fetch_all(on_event)
         job.record.stages.pop(f"curate {side}", None)  # it was of other faces
-        with job.timed(f"extract {side}", key):
+        with job.timed(f"extract {side}", key), _forgotten_if_refused(job, side, before):
             for take in keys.values():
-                _extract_take(store, take, side, on_event)
+                _extract_take(job, store, take, side, on_event)
+    with _forgotten_if_refused(job, side, before):
+        guard_side(job, side, keys.values(), on_event)
     records = store.takes()
     mine = [record for record in records if record.key in keys]
     problems = tuple(f"{Path(r.files[0]).name}: {text}" for r in mine for text in r.problems)
@@ -94,7 +107,25 @@ def _forget_others(store: FaceStore, keys: set[str]) -> None:
             store.forget_take(record.key)
 
 
-def _extract_take(store: FaceStore, take: Take, side: Side, on_event: Listener) -> None:
+@contextmanager
+def _forgotten_if_refused(job: Production, side: Side, before: list[TakeInput]) -> Iterator[None]:
+    """Nothing is kept of takes that the guard refuses: neither faces nor their place in the record."""
+    try:
+        yield
+    except RefusedError:
+        store = FaceStore(job.side(side))
+        for record in store.takes():
+            if record.kind != IMPORTED and not passed(job, record.key):
+                store.forget_take(record.key)
+        job.record.stages.pop(f"extract {side}", None)
+        job.record.inputs.pop(side, None)
+        if before:
+            job.record.inputs[side] = before
+        job.save()
+        raise
+
+
+def _extract_take(job: Production, store: FaceStore, take: Take, side: Side, on_event: Listener) -> None:
     info = probe(take)
     record = store.begin_take(take, info)
     if record.finished:
@@ -102,15 +133,19 @@ def _extract_take(store: FaceStore, take: Take, side: Side, on_event: Listener) 
     stage, start = f"extract {side}", record.frames_done
     total = None if info.frames is None else float(info.frames)
     number = store.take_number(record.key)
+    guard, whole = Guard(take.files, pictures=take.kind == "pictures"), begun(job, record.key, start=start)
     tracker = FaceTracker(first_track=_next_track(store, number), pictures=take.kind == "pictures")
     with Reader(take, start=start) as reader, Flow(depth=depth_for(info.width, info.height)) as flow:
         frames = flow.ahead(reader, name="decode")
-        tracked = flow.ahead(((frame, tracker.step(frame)) for frame in frames), name="track")
+        checked = flow.ahead(guard.watch(frames), name="guard")
+        tracked = flow.ahead(((frame, tracker.step(frame)) for frame in checked), name="track")
         stored = flow.ahead((_cut(frame, faces, record, number) for frame, faces in tracked), name="cut")
         done = _store(store, record, stored, stage=stage, total=total, on_event=on_event)
         problems = list(reader.problems)
     if done == 0:
         raise InputError(f"{take.files[0]}: no frame could be decoded; convert it with ffmpeg, or leave it out")
+    if whole:
+        mark_passed(job, record.key, guard.seconds)
     store.finish_take(record.key, problems)
     on_event(Progress(stage, done, done, "frames", take.name))
     for text in problems:

@@ -118,7 +118,7 @@ def _stages(job: Production, stores: Mapping[Side, FaceStore]) -> Iterator[Stage
     frames = {f"extract {side}": sum(take.frames_done for take in store.takes()) for side, store in stores.items()}
     frames |= {f"convert {t.name}": t.frames_done for t in stores["actor"].takes()}
     for name, stage in job.record.stages.items():
-        if name == "report":
+        if name == "report" or name.startswith("guard "):  # the guard looks while frames are extracted
             continue
         amount = frames.get(name)
         yield StageTime(name, stage.seconds, amount, "frames" if amount is not None else "")

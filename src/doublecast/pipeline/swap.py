@@ -8,12 +8,13 @@ from typing import TypeAlias
 from doublecast.disk import disk_errors, key_of
 from doublecast.events import Listener, ignore
 from doublecast.model.train import TrainConfig
+from doublecast.pipeline.consent import require, state
 from doublecast.pipeline.convert import convert_takes, outputs, promised, refuse_inputs
 from doublecast.pipeline.curate import curate_side, warn_if_same
 from doublecast.pipeline.extract import extract_side
 from doublecast.pipeline.report import write_report
 from doublecast.pipeline.train import train
-from doublecast.production import RECORD, Production
+from doublecast.production import RECORD, SIDES, Production
 from doublecast.trust import Label, check_output
 from doublecast.video import Take, find_takes
 
@@ -43,6 +44,8 @@ def swap(
     actor_face: int | None = None,
     target_face: int | None = None,
     label: Label | None = None,
+    actor_consent: str | None = None,
+    target_consent: str | None = None,
     overwrite: bool = False,
     on_event: Listener = ignore,
 ) -> Swapped:
@@ -54,10 +57,13 @@ def swap(
     size and prior. work: production folder, by default beside the output.
     actor_face, target_face: number of the person on the contact sheet, where several are about equally present.
     label: see `convert`.
+    actor_consent, target_consent: on what basis that person's face is used, BASIS or BASIS:DETAIL (see
+    `trust.Basis.parse`), for example "self"; needed where the production has no record of it yet.
 
     Interrupted or killed, the same call goes on; with other options only what depends on them is done again: more
     minutes go on training, another size trains a model of its own, a changed take alone is extracted again.
-    Raises InputError, NoFaceError, AmbiguousFaceError, OutputError, ProductionError, WeightsError, ModelError.
+    Raises InputError, NoFaceError, AmbiguousFaceError, OutputError, ProductionError, WeightsError, ModelError,
+    ConsentError, RefusedError.
     """
     output, label = Path(output), label or Label()
     config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
@@ -67,12 +73,18 @@ def swap(
     if not (folder / RECORD).exists():
         for take, film in zip(actors, outputs(actors, output), strict=True):
             check_output(film, take, overwrite=overwrite)
+    bases = [
+        (side, require(folder, side, text, option=f"--{side}-consent"))
+        for side, text in zip(SIDES, (actor_consent, target_consent), strict=True)
+    ]
     with Production(folder) as job, disk_errors(folder):
         asked = key_of(
             "swap", [t.key() for t in actors], [t.key() for t in targets], actor_face, target_face,
             config.size, config.minutes, config.steps, config.seed, config.prior, label.key,
         )  # fmt: skip
         _check_outputs(job, actors, output, asked, overwrite)
+        for side, basis in bases:
+            state(job, side, basis, on_event)
         extract_side(job, "actor", actors, on_event=on_event)
         extract_side(job, "target", targets, on_event=on_event)
         curate_side(job, "actor", face=actor_face, on_event=on_event)

@@ -13,7 +13,9 @@ from doublecast.faceset import FaceStore
 from doublecast.model.checkpoint import latest, read_state
 from doublecast.model.train import TrainConfig
 from doublecast.model.train import train as train_model
+from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.curate import check_curated
+from doublecast.pipeline.guard import check_guard
 from doublecast.production import SIDES, Production, opened
 from doublecast.trust import Label, Statement, save_picture
 
@@ -37,11 +39,15 @@ def train(
     config: everything that can be chosen; without it one is made of minutes, size (96, 128, 192 or 256), device and
     prior (see `TrainConfig`). Each size, with prior or without, has a model folder of its own; a larger budget
     continues the model that is there.
-    Raises ProductionError (a side has no faces yet), NoFaceError (too few), ModelError (checkpoint does not fit).
+    Raises ProductionError (a side has no faces yet), NoFaceError (too few), ModelError (checkpoint does not fit),
+    ConsentError (see `pipeline.consent`), RefusedError (sexual imagery in a take that was not checked yet).
     """
     config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
     with opened(production) as job, disk_errors(job.folder):
-        folder = job.model(config.size, material(job, prior=config.prior))
+        used = material(job, prior=config.prior)
+        check_consent(job, on_event)
+        check_guard(job, on_event)
+        folder = job.model(config.size, used)
         checkpoint = latest(folder)
         if checkpoint is None or not is_spent(checkpoint, config):
             actor, target = (FaceStore(job.side(side)) for side in SIDES)

@@ -1,5 +1,8 @@
-"""The only way out to a file: everything that shows an altered face is labelled here."""
+"""The only way out to a file: everything that shows an altered face is labelled here. And who is used on what basis."""
 
+from doublecast.trust.basis import Basis
+from doublecast.trust.consent import ConsentRecord, claimed, record_hash
+from doublecast.trust.guard import Guard
 from doublecast.trust.label import SEEN, Label, declared_label, labelled, seen
 from doublecast.trust.statement import PREFIX, Statement, software
 from doublecast.trust.writer import FilmWriter, check_output, save_picture
@@ -7,12 +10,17 @@ from doublecast.trust.writer import FilmWriter, check_output, save_picture
 __all__ = [
     "PREFIX",
     "SEEN",
+    "Basis",
+    "ConsentRecord",
     "FilmWriter",
+    "Guard",
     "Label",
     "Statement",
     "check_output",
+    "claimed",
     "declared_label",
     "labelled",
+    "record_hash",
     "save_picture",
     "seen",
     "software",

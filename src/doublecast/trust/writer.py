@@ -1,13 +1,15 @@
 """The only way out to a file that shows an altered face: label and statement are required."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from doublecast.disk import atomic_write, disk_message
-from doublecast.errors import OutputError
+from doublecast.errors import OutputError, RefusedError
+from doublecast.trust.guard import Guard
 from doublecast.trust.label import Label, labelled
 from doublecast.trust.statement import Statement
 from doublecast.types import U8, Frame, Patch
@@ -45,7 +47,8 @@ class FilmWriter:
 
     A context manager: on an exception the film is not made, but finished parts stay, and a later writer with the same
     take, settings, label and ``job`` goes on at `resume_index`. job: names whatever else the pictures depend on.
-    Raises OutputError where the output exists (see `check_output`) or cannot be written.
+    Raises OutputError where the output exists (see `check_output`) or cannot be written, and RefusedError where the
+    film would show sexual imagery (see `trust.guard`): then the parts do not stay.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class FilmWriter:
         job: str = "",
     ) -> None:
         self._label, self._first = label, info.first
+        self._guard = Guard([path], pictures=take.kind == "pictures")
         self._encoder = FilmEncoder(
             path,
             take,
@@ -92,21 +96,32 @@ class FilmWriter:
         if kind is None:
             self.close()
         else:
-            self.abort()
+            (self._drop if isinstance(error, RefusedError) else self.abort)()
 
     def write(self, frame: Frame, patches: Sequence[Patch]) -> None:
         """Append the next frame with these patches and the label on top of them."""
         since = float(frame.pts * frame.time_base - self._first)
         label = self._label.patch(frame.pixels, patches, seconds=since)
+        self._guard.step(frame, patches)
         self._encoder.write(frame, [*patches, *([] if label is None else [label])])
 
     def close(self) -> None:
         """Finish the film and put it in place. Safe to call twice."""
+        try:
+            self._guard.close()
+        except RefusedError:
+            self._drop()
+            raise
         self._encoder.close()
 
     def abort(self) -> None:
         """Stop without a film; finished parts stay."""
         self._encoder.abort()
+
+    def _drop(self) -> None:
+        """Stop without a film, and without its parts."""
+        self._encoder.abort()
+        shutil.rmtree(self._encoder.parts, ignore_errors=True)
 
 
 def save_picture(path: Path, pixels: U8, *, label: Label, statement: Statement) -> None:

@@ -1,0 +1,19 @@
+"""The takes of a production as they were recorded."""
+
+from pathlib import Path
+
+from doublecast.errors import InputError
+from doublecast.production import TakeInput
+from doublecast.video import Take
+
+
+def stored_take(given: TakeInput) -> Take:
+    """The take as it was extracted. Raises InputError where its files are gone or have other content now."""
+    files = tuple(Path(file) for file in given.files)
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise InputError(f"{missing[0]} is gone; put it back, or run doublecast extract with its new place")
+    take = Take(name=given.name, files=files, kind="pictures" if given.kind == "pictures" else "video")
+    if take.key() != given.key:
+        raise InputError(f"{files[0]} was changed since its faces were extracted; run doublecast extract again")
+    return take
