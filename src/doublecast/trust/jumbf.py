@@ -8,18 +8,16 @@ checked, nothing is decoded deeper than needed, and what does not fit raises Val
 from collections.abc import Iterator
 
 DEEPEST = 8  #: boxes in boxes
-_TAIL = bytes.fromhex("00110010800000aa00389b71")  # end of every type that the C2PA specification defines
-_KINDS = {b"c2pa.assertions": b"c2as", b"c2pa.claim.v2": b"c2cl", b"c2pa.signature": b"c2cs"}
 _C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # type of the box in MP4 that holds credentials
 
 
 def signature(store: bytes, manifest: str) -> bytes:
     """The COSE signature (CBOR) of the manifest with this label."""
-    for _, label, content in _super(_content(store, b"jumb")):
+    for label, content in _super(_content(store, b"jumb")):
         if label == manifest.encode():
-            for _, inner, parts in _super(content):
+            for inner, parts in _super(content):
                 if inner == b"c2pa.signature":
-                    return next(data for kind, data in _boxes(parts) if kind == b"cbor")
+                    return _content(parts, b"cbor")
     raise ValueError(f"there is no signature of {manifest}")
 
 
@@ -45,25 +43,19 @@ def certificates(cose: bytes) -> list[bytes]:
     return found
 
 
-def intact(store: bytes, manifest: str) -> bool:
-    """Whether what no hash covers in credentials of ours is as it was made: types, labels and padding."""
+def padded(cose: bytes) -> bool:
+    """Whether the padding of a signature of ours is as it was made: zeros, no payload (null), then the signature.
+
+    Padding is what no hash covers.
+    """
     try:
-        outer = _content(store, b"jumb")
-        whole = len(store) == 8 + len(outer) and next(_boxes(outer))[1] == b"c2pa" + _TAIL + b"\x03c2pa\x00"
-        for kind, label, content in _super(outer):
-            if label == manifest.encode():
-                parts = {inner: kind for kind, inner, _ in _super(content)}
-                named = all(parts.get(inner) == wanted + _TAIL for inner, wanted in _KINDS.items())
-                cose = signature(store, manifest)
-                at = cose.rfind(b"cpad") + 4
-                size, at = _length(cose, at)
-                pad, after = cose[at : at + size], cose[at + size :]  # after it: no payload (null), and the signature
-                rest, end = _length(after, 1)
-                clean = pad == bytes(size) and after[0] == 0xF6 and end + rest == len(after)
-                return whole and kind == b"c2ma" + _TAIL and named and clean and _claim_ends(content)
-    except (ValueError, IndexError, StopIteration):
-        pass
-    return False
+        at = cose.rfind(b"cpad") + 4
+        size, at = _length(cose, at)
+        pad, after = cose[at : at + size], cose[at + size :]
+        rest, end = _length(after, 1)
+        return pad == bytes(size) and after[0] == 0xF6 and end + rest == len(after)
+    except (ValueError, IndexError):
+        return False
 
 
 def mp4_head(data: bytes) -> tuple[bytes, bool]:
@@ -75,11 +67,6 @@ def mp4_head(data: bytes) -> tuple[bytes, bool]:
     at = size + 8
     made = data[at : at + 16] == _C2PA and data[at + 16 : at + 20] == bytes(4)
     return data[:size], made and data[at + 20 : at + 37] == b"manifest" + bytes(9)
-
-
-def _claim_ends(content: bytes) -> bool:
-    """Whether the boxes of a manifest fill it exactly, and each of its parts too."""
-    return sum(8 + len(data) for _, data in _boxes(content)) == len(content)
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -99,12 +86,12 @@ def _content(data: bytes, kind: bytes) -> bytes:
     return content
 
 
-def _super(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Type, label and content of every `jumb` box in the content of one."""
+def _super(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Label and content of every `jumb` box in the content of one."""
     for kind, data in _boxes(content):
         if kind == b"jumb":
             description = _content(data, b"jumd")
-            yield description[:16], description[17:].split(b"\0")[0], data[8 + len(description) :]
+            yield description[17:].split(b"\0")[0], data[8 + len(description) :]
 
 
 def _length(cbor: bytes, at: int) -> tuple[int, int]:
