@@ -12,6 +12,7 @@ from doublecast.cli.bench import bench
 from doublecast.cli.common import Commands, Json, errors, show
 from doublecast.cli.faces import SideName, faces
 from doublecast.cli.progress import Display
+from doublecast.cli.verify import verify
 
 DEMO_MINUTES = 2.0
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(faces, name="faces")
 app.add_typer(bench, name="bench")
+app.command()(verify)
 
 
 class Size(StrEnum):
@@ -49,6 +51,10 @@ FromScratch = Annotated[
     bool, typer.Option("--from-scratch", help="Do not start from the weights that have seen many people.")
 ]
 MoreTakes = Annotated[list[str] | None, typer.Option(metavar="TAKE", help="A further take of that side; repeatable.")]
+Cert = Annotated[
+    Path | None, typer.Option(help="Own certificates for signing, PEM, leaf first; with --key. [default: self-made]")
+]
+Key = Annotated[Path | None, typer.Option(help="Private key of --cert, PEM, not encrypted.")]
 Job = Annotated[Path, typer.Argument(metavar="PRODUCTION", help="The job's folder, such as film.production.")]
 
 
@@ -80,6 +86,8 @@ def swap(
     actor_face: FaceOption = None,
     target_face: FaceOption = None,
     overwrite: Overwrite = False,
+    cert: Cert = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Make the film: extract, curate, train, convert, report. The same command resumes.
@@ -90,8 +98,20 @@ def swap(
     _swap(
         [actor, *(actor_take or [])], [target, *(target_take or [])], output, as_json=json,
         minutes=minutes, size=int(size.value), work=work, device=device.value, prior=not from_scratch,
-        actor_face=actor_face, target_face=target_face, overwrite=overwrite,
+        actor_face=actor_face, target_face=target_face, overwrite=overwrite, signer=_signer(cert, key),
     )  # fmt: skip
+
+
+def _signer(cert: Path | None, key: Path | None) -> Any:
+    """The signer that was asked for, None for the default."""
+    from doublecast.errors import KeysError
+    from doublecast.trust import Signer
+
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise KeysError("--cert and --key go together: the certificates, and the private key of the first of them")
+    return Signer.from_files(cert, key)
 
 
 def _swap(actor: list[str], target: list[str], output: Path, *, as_json: bool, **options: Any) -> None:
@@ -168,15 +188,18 @@ def convert(
     size: Annotated[Size | None, typer.Option(help="Which model. [default: the one trained last]")] = None,
     device: DeviceOption = Device.auto,
     overwrite: Overwrite = False,
+    cert: Cert = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Make the labelled films of a production's actor with its model."""
     from doublecast.pipeline.convert import convert as run
 
+    signer = _signer(cert, key)
     with Display(errors()) as display:
         films = run(
             production, output, size=None if size is None else int(size.value),
-            device=device.value, overwrite=overwrite, on_event=display,
+            device=device.value, overwrite=overwrite, signer=signer, on_event=display,
         )  # fmt: skip
     show({"films": films}, [f"film: {film}" for film in films], as_json=json)
 

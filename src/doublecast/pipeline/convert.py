@@ -11,16 +11,17 @@ from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
 from doublecast.model.checkpoint import latest
+from doublecast.pipeline.claims import claim_of, claimed_takes, undeclared
 from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.train import model_folder
 from doublecast.production import SIDES, FilmRecord, Production, TakeInput, opened
-from doublecast.trust import FilmWriter, Label, Statement, check_output
+from doublecast.trust import Claim, ClaimedIdentity, FilmWriter, Label, Signer, Statement, check_output
 from doublecast.types import Face, Frame, Patch
-from doublecast.video import Reader, Take, probe
+from doublecast.video import Reader, Take, TakeInfo, probe
 from doublecast.video.segments import PLACING
 
-CONVERTER = 3  #: raise it when films would come out differently from the same inputs
+CONVERTER = 4  #: raise it when films would come out differently from the same inputs
 LEAD_IN = 60  #: frames before a resumed position that smoothing looks at again
 CRF = 16
 
@@ -32,17 +33,22 @@ def convert(
     size: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    signer: Signer | None = None,
     on_event: Listener = ignore,
 ) -> list[Path]:
     """Make the films: one per take of the actor, labelled; returns their paths.
 
     output: film.mp4 (or .mov, .mkv) for one take; with several, the take's name is added: film-NAME.mp4. Without a
     suffix the output is a folder of PNG pictures (with several takes a folder of such folders).
-    size: of the model; by default the one trained last.
-    Raises OutputError (exists, disk full), ProductionError (no model), InputError (a take was changed or moved).
+    size: of the model; by default the one trained last. signer: of the films' credentials, by default this machine's
+    own certificate.
+    Raises OutputError (exists, disk full), ProductionError (no model), InputError (a take was changed or moved),
+    KeysError (no certificate can be made or read).
     """
     with opened(production) as job, disk_errors(job.folder):
-        return convert_takes(job, Path(output), size=size, device=device, overwrite=overwrite, on_event=on_event)
+        return convert_takes(
+            job, Path(output), size=size, device=device, overwrite=overwrite, signer=signer, on_event=on_event
+        )
 
 
 def convert_takes(
@@ -53,9 +59,15 @@ def convert_takes(
     size: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    signer: Signer | None = None,
+    identities: tuple[ClaimedIdentity, ...] | None = None,
     on_event: Listener = ignore,
 ) -> list[Path]:
-    """`convert` in an open production. asked: hash of takes and options that the whole job was asked for with."""
+    """`convert` in an open production. asked: hash of takes and options that the whole job was asked for with.
+
+    identities: the people, as the films' credentials declare them.
+    """
+    signer = signer or Signer.own()
     checkpoint = latest(model_folder(job, size))
     if checkpoint is None:
         raise ProductionError(f"{job.folder} has no model of this size yet; run: doublecast train {job.folder}")
@@ -72,15 +84,21 @@ def convert_takes(
         take = stored_take(given)
         before = claim(job, film, take, key=key, overwrite=overwrite)
         if before is not None:
-            plan.append((take, film, FilmRecord(asked, key, before)))
+            plan.append((given, take, film, FilmRecord(asked, key, before)))
     swapper: Swapper | None = None  # learns people from all their faces: once, and only where something is to be done
-    for take, film, record in plan:
+    takes = claimed_takes(job) if plan else ()
+    for given, take, film, record in plan:
         with job.timed(f"convert {take.name}", record.key):
             job.record.films[str(film)] = record
             job.save()
             swapper = swapper or Swapper(checkpoint, actor, target, device=device)
             swapper.begin()
-            _render(swapper, actor, take, film, record.key, job.renders(film, record.key), on_event)
+            info = probe(take)
+            claimed = claim_of(
+                given, info, takes=takes, actor=actor, checkpoint=checkpoint, identities=identities or undeclared(job)
+            )
+            parts = job.renders(film, record.key)
+            _render(swapper, actor, take, info, film, record.key, parts, claimed, signer, on_event)
             job.record.films[str(film)] = replace(record, after=fingerprint(film))
     return films
 
@@ -137,14 +155,23 @@ def _named(output: Path, name: str) -> Path:
 
 
 def _render(
-    swapper: Swapper, store: FaceStore, take: Take, film: Path, key: str, parts: Path, on_event: Listener
+    swapper: Swapper,
+    store: FaceStore,
+    take: Take,
+    info: TakeInfo,
+    film: Path,
+    key: str,
+    parts: Path,
+    claimed: Claim,
+    signer: Signer,
+    on_event: Listener,
 ) -> None:
-    info = probe(take)
     total = None if info.frames is None else float(info.frames)
     statement = Statement("the faces of one person were replaced by another person's")
     writer = FilmWriter(
-        film, take, info, label=Label(), statement=statement, parts=parts, overwrite=True, crf=CRF, job=key
-    )
+        film, take, info, label=Label(), statement=statement, claim=claimed, signer=signer,
+        parts=parts, overwrite=True, crf=CRF, job=key,
+    )  # fmt: skip
     depth = depth_for(info.width, info.height)
     with writer, Reader(take, start=writer.resume_index) as reader, Flow(depth=depth) as flow:
         start = writer.resume_index

@@ -14,7 +14,7 @@ from doublecast.pipeline.extract import extract_side
 from doublecast.pipeline.report import write_report
 from doublecast.pipeline.train import train
 from doublecast.production import RECORD, Production
-from doublecast.trust import check_output
+from doublecast.trust import Signer, check_output
 from doublecast.video import Take, find_takes
 
 Takes: TypeAlias = str | Path | Sequence[str | Path]
@@ -43,6 +43,7 @@ def swap(
     actor_face: int | None = None,
     target_face: int | None = None,
     overwrite: bool = False,
+    signer: Signer | None = None,
     on_event: Listener = ignore,
 ) -> Swapped:
     """Replace the actor's face by the target's in every video of the actor.
@@ -55,8 +56,11 @@ def swap(
 
     Interrupted or killed, the same call goes on; with other options only what depends on them is done again: more
     minutes go on training, another size trains a model of its own, a changed take alone is extracted again.
-    Raises InputError, NoFaceError, AmbiguousFaceError, OutputError, ProductionError, WeightsError, ModelError.
+    signer: of the films' credentials, by default this machine's own certificate.
+    Raises InputError, NoFaceError, AmbiguousFaceError, OutputError, ProductionError, WeightsError, ModelError,
+    KeysError.
     """
+    signer = signer or Signer.own()
     output = Path(output)
     config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
     actors, targets = find_takes(_listed(actor)), find_takes(_listed(target))
@@ -77,7 +81,9 @@ def swap(
         curate_side(job, "target", face=target_face, on_event=on_event)
         warn_if_same(job, on_event)
         train(job, config=config, on_event=on_event)
-        films = convert_takes(job, output, asked=asked, device=config.device, overwrite=overwrite, on_event=on_event)
+        films = convert_takes(
+            job, output, asked=asked, device=config.device, overwrite=overwrite, signer=signer, on_event=on_event
+        )
         report = write_report(job, films, on_event=on_event)
         return Swapped(tuple(films), report, job.folder)
 

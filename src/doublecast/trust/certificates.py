@@ -1,8 +1,8 @@
 """What films are signed with: certificates that this machine made for itself, or the user's own.
 
-The own ones are a certificate authority that nobody else knows (`AUTHORITY`) and a certificate for signing films made by
-it (`SIGNER`), both ES256, made on first use, in `keys.keys_folder`, readable by the user alone. They name no person and
-no machine: they prove that a file is unchanged since a doublecast signed it, not who used it.
+The own ones are a certificate authority that nobody else knows (`AUTHORITY`) and a certificate for signing films made
+by it (`SIGNER`), both ES256, made on first use, in `keys.keys_folder`, readable by the user alone. They name no person
+and no machine: they prove that a file is unchanged since a doublecast signed it, not who used it.
 
 Films carry no time stamp (that would take a server), so credentials end with their certificate. It therefore lasts
 `LASTS` years and is made anew, by the same authority, when less than `RENEW` are left: a film's credentials hold for at
@@ -68,7 +68,9 @@ class Signer:
         try:
             certificates = x509.load_pem_x509_certificates(_content(cert))
         except ValueError as error:
-            raise KeysError(f"{cert}: no certificate in PEM form; give the file that begins with BEGIN CERTIFICATE") from error
+            raise KeysError(
+                f"{cert}: no certificate in PEM form; give the file that begins with BEGIN CERTIFICATE"
+            ) from error
         private = _private(key)
         leaf = certificates[0]
         if _public(leaf.public_key()) != _public(private.public_key()):
@@ -77,14 +79,16 @@ class Signer:
         if now > leaf.not_valid_after_utc:
             raise KeysError(f"{cert} expired on {leaf.not_valid_after_utc:%Y-%m-%d}; get a new certificate")
         if now < leaf.not_valid_before_utc:
-            raise KeysError(f"{cert} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}; check this machine's date")
+            raise KeysError(
+                f"{cert} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}; check this machine's date"
+            )
         made = cls(_pem(*certificates), _secret(private), _algorithm(key, private))
         try:
             offline.try_signer(made.certificates, made.key, made.algorithm)
         except offline.Failure as error:
             raise KeysError(
                 f"{cert} does not suit Content Credentials ({error}). It must be issued by an authority (not sign "
-                "itself), be for digital signatures, and have the extended key usage emailProtection or c2pa-kp-claimSigning"
+                "itself), be for digital signatures, and for e-mail protection or claim signing (c2pa-kp-claimSigning)"
             ) from error
         return made
 
@@ -171,7 +175,9 @@ def _read_own(path: Path) -> tuple[ec.EllipticCurvePrivateKey, list[x509.Certifi
         key, certificates = serialization.load_pem_private_key(data, None), x509.load_pem_x509_certificates(data)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeysError(f"{path} is damaged; restore it from a backup, or move it away to get a new one") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or _public(key.public_key()) != _public(certificates[0].public_key()):
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or _public(key.public_key()) != _public(
+        certificates[0].public_key()
+    ):
         raise KeysError(f"{path} is damaged; restore it from a backup, or move it away to get a new one")
     return key, certificates
 
@@ -197,7 +203,9 @@ def _private(path: Path) -> Private:
     except TypeError as error:  # what the library raises where a password is asked for
         raise KeysError(f"{path} is encrypted; give a copy without a password, readable by you alone") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise KeysError(f"{path}: no private key in PEM form; give the file that begins with BEGIN PRIVATE KEY") from error
+        raise KeysError(
+            f"{path}: no private key in PEM form; give the file that begins with BEGIN PRIVATE KEY"
+        ) from error
     if not isinstance(key, Private):
         raise KeysError(f"{path}: a key of this kind cannot sign films; use ECDSA (P-256), RSA or Ed25519")
     return key

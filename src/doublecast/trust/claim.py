@@ -111,7 +111,7 @@ class Claim:
                 document["model"],
                 tuple((float(start), float(end)) for start, end in _items(document["replaced"])),
                 document["watermark"],
-                {key: value for key, value in document["label"].items()},
+                dict(document["label"].items()),
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"not a claim of doublecast ({type(error).__name__}: {error})") from error

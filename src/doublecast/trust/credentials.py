@@ -6,8 +6,7 @@ were edited by a trained algorithm. Our own assertion holds the `Claim`. Nothing
 
 import io
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -69,7 +68,9 @@ def sign(path: Path, final: Path, claim: Claim, signer: Signer, *, source: Path 
         else:
             atomic_write(sidecar(final), manifest)
     except offline.Failure as error:
-        raise OutputError(f"{final}: its Content Credentials cannot be made ({error}); nothing was written there") from error
+        raise OutputError(
+            f"{final}: its Content Credentials cannot be made ({error}); nothing was written there"
+        ) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

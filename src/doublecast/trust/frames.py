@@ -20,7 +20,8 @@ from doublecast.video.orient import orientation_of
 from doublecast.video.takes import natural
 
 CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,gif,nut,yuv4mpegpipe,h264,hevc,dv"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,gif,"
+    "nut,yuv4mpegpipe,h264,hevc,dv"
 )  #: FFmpeg's names of the formats that are opened
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"RIFF")  #: how pictures begin (RIFF: WebP)
 LARGEST = 1 << 27  #: pixels of a picture
@@ -34,7 +35,7 @@ SERIES = 32  #: pictures of a folder that are looked at
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file is. kind: film, picture, pictures (a folder) or "" for neither. size: width, height in pixels, upright.
+    """What a file is. kind: film, picture, pictures (a folder) or "" for neither. size: width, height in pixels.
 
     seconds: length of a film as far as it is known. comment: what its header says in words.
     """

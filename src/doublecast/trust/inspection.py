@@ -110,7 +110,9 @@ def _read(path: Path, store: bytes | None) -> Credentials:
         absent = isinstance(error, c2pa.C2paError.ManifestNotFound) or not isinstance(error, offline.Failure)
         if store is None and not _traces(path):
             return Credentials("absent")
-        words = "they are there, but cannot be found as they should" if absent else f"they cannot be read ({_short(error)})"
+        words = (
+            "they are there, but cannot be found as they should" if absent else f"they cannot be read ({_short(error)})"
+        )
         return Credentials("tampered", place, reasons=(words,))
 
 
@@ -140,7 +142,8 @@ def _judge(path: Path, place: str, reader: Any) -> Credentials:
         only_old = set(failures) <= {_UNTRUSTED, _EXPIRED} and len(reasons) == 1 and _EXPIRED in failures
         state = "expired" if only_old else "tampered"
     return Credentials(
-        state, place, _generator(active), ours, not ours and bool(inner), document if ours else next(iter(inner), document),
+        state, place, _generator(active), ours, not ours and bool(inner),
+        document if ours else next(iter(inner), document),
         certificate, tuple(reasons), tuple(_sources(active, manifests)),
     )  # fmt: skip
 

@@ -8,19 +8,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 from types import TracebackType
 from typing import IO, Any, Self
 
-from doublecast.types import __file__ as _HERE  # noqa: N812 - the package's folder
-
 _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from doublecast.trust.child import main; main()"
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(_HERE)))  # noqa: PTH120, PTH100 - a plain string is wanted
+_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class Sandbox:
-    """A child process that answers requests; started when the first is made, and again after it died. A context manager."""
+    """A child process that answers requests, started for the first one, and again after it died. A context manager."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -60,8 +60,9 @@ class Sandbox:
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+                with suppress(OSError, ValueError):  # what could not be written any more; what is being read
+                    if pipe is not None:
+                        pipe.close()
 
     def _start(self) -> "subprocess.Popen[str]":
         environment = {**os.environ, "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 27), "PYTHONIOENCODING": "utf-8"}

@@ -1,13 +1,18 @@
-"""The only way out to a file that shows an altered face: label and statement are required."""
+"""The only way out to a file that shows an altered face: label, statement, claim and signer are required."""
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from doublecast.disk import atomic_write, disk_message
 from doublecast.errors import OutputError
+from doublecast.trust import looks
+from doublecast.trust.certificates import Signer
+from doublecast.trust.claim import Claim
+from doublecast.trust.credentials import sign
 from doublecast.trust.label import Label
 from doublecast.trust.statement import Statement
 from doublecast.types import U8, Frame, Patch
@@ -41,7 +46,10 @@ def _check_place(path: Path) -> None:
 
 
 class FilmWriter:
-    """Writes a film (or a folder of pictures) of a take, every frame labelled; see `video.FilmEncoder` for formats.
+    """Writes a film (or a folder of pictures) of a take, every frame labelled, and signs it.
+
+    Formats: see `video.FilmEncoder`. claim: what the credentials say (the label is added here); signer: who signs (see
+    `credentials.sign`).
 
     A context manager: on an exception the film is not made, but finished parts stay, and a later writer with the same
     take, settings, label and ``job`` goes on at `resume_index`. job: names whatever else the pictures depend on.
@@ -56,12 +64,15 @@ class FilmWriter:
         *,
         label: Label,
         statement: Statement,
+        claim: Claim,
+        signer: Signer,
         parts: Path,
         overwrite: bool = False,
         crf: float = 16,
         job: str = "",
     ) -> None:
-        self._label = label
+        self._label, self._take = label, take
+        self._claim, self._signer = replace(claim, label=looks.declared(label)), signer
         self._encoder = FilmEncoder(
             path,
             take,
@@ -70,6 +81,7 @@ class FilmWriter:
             parts=parts,
             metadata=statement.metadata() if is_film(path) else statement.png_text(),
             job=f"{job} {label!r}",
+            finish=self._sign,
         )
         check_output(path, take, overwrite=overwrite or self._encoder.placing)
 
@@ -98,8 +110,13 @@ class FilmWriter:
         """Append the next frame with these patches and the label on top of them."""
         self._encoder.write(frame, [*patches, self._label.patch(frame.pixels, patches)])
 
+    def _sign(self, made: Path, final: Path, index: int | None) -> None:
+        files = self._take.files
+        source = files[0] if self._take.kind == "video" else files[index] if index is not None else None
+        sign(made, final, self._claim, self._signer, source=source)
+
     def close(self) -> None:
-        """Finish the film and put it in place. Safe to call twice."""
+        """Finish the film, sign it and put it in place. Safe to call twice."""
         self._encoder.close()
 
     def abort(self) -> None:

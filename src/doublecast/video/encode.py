@@ -3,10 +3,12 @@
 Only `doublecast.trust.writer` may open one, so that no film leaves without its label.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 import av
 
@@ -22,6 +24,7 @@ from doublecast.video.segments import Picture, SegmentStore, SegmentWriter
 from doublecast.video.takes import Take
 
 PRESET = "veryfast"
+Finish: TypeAlias = Callable[[Path, Path, int | None], None]  #: see `FilmEncoder`
 
 
 @contextmanager
@@ -71,6 +74,8 @@ class FilmEncoder:
 
     parts: folder of finished segments; with the same take, settings and ``job`` a later encoder goes on at
     `resume_index`. metadata: for the film's header (for PNG: text chunks). problems: what was wrong with the sound.
+    finish: called with every finished file before it gets its name, with that name, and with the frame's index where it
+    is a picture; may change the file.
     Raises OutputError if anything cannot be written; finished segments stay.
     """
 
@@ -85,7 +90,9 @@ class FilmEncoder:
         metadata: Mapping[str, str] | None = None,
         job: str = "",
         preset: str = PRESET,
+        finish: Finish | None = None,
     ) -> None:
+        self._finish = finish
         self.path, self.take, self.info, self.problems = path, take, info, list[str]()
         self.parts = parts or path.with_name(f".{path.name}.parts")
         self._metadata, self._closed = dict(metadata or {}), False
@@ -199,6 +206,8 @@ class FilmEncoder:
                 start=self.info.start,
                 metadata=self._metadata,
             )
+            if self._finish is not None:
+                self._finish(temporary, self.path, None)
             sync_file(temporary)
             self._store.place()
             temporary.replace(self.path)
@@ -216,11 +225,20 @@ class FilmEncoder:
             raise OutputError(f"{self.path}: there was no frame to write, so no picture was made.")
         self._store.place()
         if self.path.suffix:
-            atomic_write(self.path, done[0].read_bytes())
+            atomic_write(self.path, self._finished(done[0], self.path))
             return
         self.path.mkdir(exist_ok=True)
         names = picture_names(self.take) if self.take.kind == "pictures" else []
         for part in done:
             index = int(part.stem)
             name = names[index] if names else f"frame_{index:06d}.png"
-            atomic_write(self.path / name, part.read_bytes())
+            atomic_write(self.path / name, self._finished(part, self.path / name))
+
+    def _finished(self, part: Path, final: Path) -> bytes:
+        """What becomes of a picture; its part stays as it is, for the case that this is broken off."""
+        if self._finish is None:
+            return part.read_bytes()
+        temporary = self.parts / "picture.part"
+        shutil.copyfile(part, temporary)
+        self._finish(temporary, final, int(part.stem))
+        return temporary.read_bytes()
