@@ -59,7 +59,7 @@ def model_sha256(checkpoint: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _model(path: Path, changed: int) -> str:
-    return file_sha256(path).hex()
+    return file_sha256(path)
 
 
 def replaced(actor: FaceStore, key: str, info: TakeInfo) -> tuple[tuple[float, float], ...]:

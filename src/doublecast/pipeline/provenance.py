@@ -25,10 +25,10 @@ class Check:
 
 
 def compare(claim: Claim, path: Path, folder: Path, *, find_record: FindRecord | None = None) -> list[Check]:
-    """Film log, takes, model and consent records of the production in ``folder`` against the claim of the film ``path``.
+    """Film log, takes, model and consent records of the production in ``folder`` against the claim of a film.
 
-    find_record: gives, for the folder and the hash of a consent record, a sentence about that record, None where there
-    is none. Nothing is written. Raises ProductionError where the folder is no production.
+    path: of the film. find_record: gives, for the folder and the hash of a consent record, a sentence about that record,
+    None where there is none. Nothing is written. Raises ProductionError where the folder is no production.
     """
     with Production(folder, create=False, lock=False) as job:
         checks = [_log(job, claim, path), *_takes(job, claim), _model(job, claim)]
@@ -56,13 +56,13 @@ def _takes(job: Production, claim: Claim) -> list[Check]:
                 lost += 1
     checks = []
     for number, claimed in enumerate(claim.takes):
-        take = known.get((claimed.role, claimed.sha256))
+        given = known.get((claimed.role, claimed.sha256))
         what = f"take {number + 1} ({claimed.role})"
-        if take is None:
+        if given is None:
             answer: Answer = "unknown" if lost else "no"
             checks.append(Check(what, answer, f"no take of the production has the SHA-256 {claimed.sha256}"))
         else:
-            checks.append(Check(what, *_as_it_was(take, claimed.sha256)))
+            checks.append(Check(what, *_as_it_was(given, claimed.sha256)))
     return checks
 
 

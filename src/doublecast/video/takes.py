@@ -45,8 +45,8 @@ class Take:
             raise InputError(f"{error.filename}: cannot be read ({error.strerror}). Is the disk connected?") from error
 
     def sha256(self) -> str:
-        """SHA-256 of the file: 64 hex digits, as other tools give them too. Of several files: SHA-256 of the digests of
-        all, 32 bytes each, in order. Reads every byte, once.
+        """SHA-256 of the file: 64 hex digits, as `sha256sum` prints it. Of several files: of the lines that `sha256sum`
+        prints of them in this order, with bare names ("HASH  NAME" and a line feed each). Reads every byte, once.
 
         Raises InputError if a file cannot be read.
         """
@@ -59,14 +59,15 @@ class Take:
 
 @lru_cache(maxsize=64)
 def _sha256(states: tuple[tuple[Path, int, int], ...]) -> str:
-    digests = [file_sha256(path) for path, _, _ in states]
-    return digests[0].hex() if len(digests) == 1 else hashlib.sha256(b"".join(digests)).hexdigest()
+    digests = [(file_sha256(path), path.name) for path, _, _ in states]
+    lines = (f"{digest}  {name}\n".encode("utf-8", "surrogateescape") for digest, name in digests)
+    return digests[0][0] if len(digests) == 1 else hashlib.sha256(b"".join(lines)).hexdigest()
 
 
-def file_sha256(path: Path) -> bytes:
-    """The 32 bytes of a file's SHA-256; read in blocks."""
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file: 64 hex digits; read in blocks."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @lru_cache(maxsize=64)
