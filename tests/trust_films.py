@@ -40,7 +40,8 @@ def signed_film(source: Path, path: Path, *, signer: Signer | None = None, said:
         )  # fmt: skip
         with writer:
             for frame in reader:
-                writer.write(frame, [])
+                if frame.index >= writer.resume_index:
+                    writer.write(frame, [])
     return path
 
 

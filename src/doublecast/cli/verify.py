@@ -44,7 +44,7 @@ def verify(
         "production": [asdict(check) for check in checks],
     }  # fmt: skip
     lines = [verdict, "", *_credentials(report), *_claim(report), *_pictures(report)]
-    lines += [f"{check.what + ':':21}{check.answer}: {check.text}" for check in checks]
+    lines += [_line(check.what, f"{check.answer}: {check.text}") for check in checks]
     if production is not None and report.claim is None:
         lines.append(_line("production", "nothing to compare: the file has no readable signed record of doublecast"))
     show(result, lines + [_line("not looked at", text) for text in report.problems], as_json=json)
@@ -52,7 +52,7 @@ def verify(
 
 
 def _line(what: str, text: str) -> str:
-    return f"{what + ':':21}{text}"
+    return f"{what + ':':23}{text}"
 
 
 def _credentials(report: "Report") -> list[str]:
@@ -110,7 +110,11 @@ def _pictures(report: "Report") -> list[str]:
     shown = report.pictures
     marks = []
     for mark in shown.marks[:SHOWN]:
-        where = "" if mark.start == mark.end else f" from {_time(mark.start)} to {_time(mark.end)}"
+        where = (
+            ""
+            if mark.start == mark.end or (len(shown.marks) == 1 and mark.state == "absent")
+            else f" from {_time(mark.start)} to {_time(mark.end)}"
+        )
         what = {"found": f"film {mark.film}", "damaged": "there, but too damaged to be read", "absent": "none"}
         sure = f" (certainty {mark.confidence:.4f})" if mark.state != "absent" else ""
         marks.append(_line("invisible mark", what[mark.state] + where + sure))

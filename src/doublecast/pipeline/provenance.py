@@ -27,8 +27,8 @@ class Check:
 def compare(claim: Claim, path: Path, folder: Path, *, find_record: FindRecord | None = None) -> list[Check]:
     """Film log, takes, model and consent records of the production in ``folder`` against the claim of a film.
 
-    path: of the film. find_record: gives, for the folder and the hash of a consent record, a sentence about that record,
-    None where there is none. Nothing is written. Raises ProductionError where the folder is no production.
+    path: of the film. find_record: gives, for the folder and the hash of a consent record, a sentence about it, None
+    where there is none. Nothing is written. Raises ProductionError where the folder is no production.
     """
     with Production(folder, create=False, lock=False) as job:
         checks = [_log(job, claim, path), *_takes(job, claim), _model(job, claim)]

@@ -84,6 +84,8 @@ class Signer:
             )
         made = cls(_pem(*certificates), _secret(private), _algorithm(key, private))
         try:
+            if issued_by(leaf, leaf):  # the library does not mind, but others do
+                raise offline.Failure("it is signed by itself")
             offline.try_signer(made.certificates, made.key, made.algorithm)
         except offline.Failure as error:
             raise KeysError(

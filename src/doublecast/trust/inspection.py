@@ -30,6 +30,13 @@ LONGEST = 50_000_000  #: bytes of a sidecar, or of what the library tells of a f
 HEAD, TAIL = 16 << 20, 4 << 20  #: bytes of a file's begin and end that are searched for traces of credentials
 _TRACE = re.compile(rb"jumb\0\0..jumd", re.DOTALL)
 _UNTRUSTED, _EXPIRED = "signingCredential.untrusted", "signingCredential.expired"
+_PLAIN = {
+    "assertion.bmffHash.mismatch": "pictures, sound or header are not those that were signed",
+    "assertion.dataHash.mismatch": "the file's content is not what was signed",
+    "assertion.hashedURI.mismatch": "what the record says was changed",
+    "claimSignature.mismatch": "the signature does not belong to what the record says",
+    _EXPIRED: "the certificate has expired",
+}
 _TEXT = 200  # characters of any text from a file
 
 
@@ -66,7 +73,7 @@ class Credentials:
     """What was found. place: embedded, sidecar or "". generator: the tool that signed, as it calls itself.
 
     ours: signed by doublecast. within: somebody else's, but something that went in was doublecast's. claim: the JSON
-    object of doublecast's assertion (see `claim.Claim.read`). reasons: what is wrong, in the words of the standard.
+    object of doublecast's assertion (see `claim.Claim.read`). reasons: what is wrong, with the standard's code for it.
     """
 
     state: State
@@ -126,7 +133,7 @@ def _judge(path: Path, place: str, reader: Any) -> Credentials:
     active = manifests[label]
     results = report.get("validation_results", {}).get("activeManifest", {})
     failures = {str(entry["code"]): str(entry.get("explanation", "")) for entry in results.get("failure", [])}
-    reasons = [f"{code}: {_short(words)}" for code, words in failures.items() if code != _UNTRUSTED]
+    reasons = [f"{_PLAIN.get(code, _short(words))} ({code})" for code, words in failures.items() if code != _UNTRUSTED]
     document = _assertion(active)
     ours = document is not None and _generator(active).split(" ")[0] == GENERATOR
     inner = [found for name, m in manifests.items() if name != label and (found := _assertion(m)) is not None]
