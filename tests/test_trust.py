@@ -7,12 +7,13 @@ from video_clips import ORANGE, box, make_clip, picture
 
 from doublecast.disk import atomic_write
 from doublecast.errors import OutputError
-from doublecast.trust import PREFIX, FilmWriter, Label, Statement, check_output, save_picture
+from doublecast.trust import PREFIX, FilmId, FilmWriter, Label, Statement, check_output, save_picture
 from doublecast.types import Patch
 from doublecast.video import Reader, Take, composite, encode_png, find_takes, read_picture, read_png_text
 
 LABEL = Label()
 SAID = Statement("faces replaced")
+FILM = FilmId("0123456789")
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def take(tmp_path: Path) -> Take:
 def write(take: Take, path: Path, parts: Path, *, label: Label = LABEL, overwrite: bool = False, fail: int = -1) -> int:
     with Reader(take) as reader:
         writer = FilmWriter(
-            path, take, reader.info, label=label, statement=SAID, parts=parts, overwrite=overwrite, job="a"
+            path, take, reader.info, label=label, statement=SAID, film=FILM, parts=parts, overwrite=overwrite, job="a"
         )
         begin = writer.resume_index
         with writer:

@@ -15,12 +15,12 @@ from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.train import model_folder
 from doublecast.production import SIDES, FilmRecord, Production, TakeInput, opened
-from doublecast.trust import FilmWriter, Label, Statement, check_output
+from doublecast.trust import FilmId, FilmWriter, Label, Statement, check_output
 from doublecast.types import Face, Frame, Patch
 from doublecast.video import Reader, Take, probe
 from doublecast.video.segments import PLACING
 
-CONVERTER = 3  #: raise it when films would come out differently from the same inputs
+CONVERTER = 4  #: raise it when films would come out differently from the same inputs
 LEAD_IN = 60  #: frames before a resumed position that smoothing looks at again
 CRF = 16
 
@@ -72,7 +72,7 @@ def convert_takes(
         take = stored_take(given)
         before = claim(job, film, take, key=key, overwrite=overwrite)
         if before is not None:
-            plan.append((take, film, FilmRecord(asked, key, before)))
+            plan.append((take, film, FilmRecord(asked, key, before, film=_film_id(job, film, key))))
     swapper: Swapper | None = None  # learns people from all their faces: once, and only where something is to be done
     for take, film, record in plan:
         with job.timed(f"convert {take.name}", record.key):
@@ -80,7 +80,7 @@ def convert_takes(
             job.save()
             swapper = swapper or Swapper(checkpoint, actor, target, device=device)
             swapper.begin()
-            _render(swapper, actor, take, film, record.key, job.renders(film, record.key), on_event)
+            _render(swapper, actor, take, film, record, job.renders(film, record.key), on_event)
             job.record.films[str(film)] = replace(record, after=fingerprint(film))
     return films
 
@@ -132,19 +132,26 @@ def claim(job: Production, film: Path, take: Take, *, key: str, overwrite: bool)
     return now
 
 
+def _film_id(job: Production, film: Path, key: str) -> str:
+    """The name that the film's mark carries: a render that is resumed keeps it."""
+    known = job.record.films.get(str(film))
+    return known.film if known is not None and known.key == key and known.film else FilmId.random().text
+
+
 def _named(output: Path, name: str) -> Path:
     return output.with_name(f"{output.stem}-{name}{output.suffix}") if output.suffix else output / name
 
 
 def _render(
-    swapper: Swapper, store: FaceStore, take: Take, film: Path, key: str, parts: Path, on_event: Listener
+    swapper: Swapper, store: FaceStore, take: Take, film: Path, record: FilmRecord, parts: Path, on_event: Listener
 ) -> None:
     info = probe(take)
     total = None if info.frames is None else float(info.frames)
     statement = Statement("the faces of one person were replaced by another person's")
     writer = FilmWriter(
-        film, take, info, label=Label(), statement=statement, parts=parts, overwrite=True, crf=CRF, job=key
-    )
+        film, take, info, label=Label(), statement=statement, film=FilmId(record.film), parts=parts, overwrite=True,
+        crf=CRF, job=record.key,
+    )  # fmt: skip
     depth = depth_for(info.width, info.height)
     with writer, Reader(take, start=writer.resume_index) as reader, Flow(depth=depth) as flow:
         start = writer.resume_index

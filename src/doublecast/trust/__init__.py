@@ -2,6 +2,7 @@
 
 from doublecast.trust.label import Label
 from doublecast.trust.statement import PREFIX, Statement, software
+from doublecast.trust.watermark import FilmId
 from doublecast.trust.writer import FilmWriter, check_output, save_picture
 
-__all__ = ["PREFIX", "FilmWriter", "Label", "Statement", "check_output", "save_picture", "software"]
+__all__ = ["PREFIX", "FilmId", "FilmWriter", "Label", "Statement", "check_output", "save_picture", "software"]

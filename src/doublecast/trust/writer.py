@@ -10,6 +10,7 @@ from doublecast.disk import atomic_write, disk_message
 from doublecast.errors import OutputError
 from doublecast.trust.label import Label
 from doublecast.trust.statement import Statement
+from doublecast.trust.watermark import FilmId, Marker
 from doublecast.types import U8, Frame, Patch
 from doublecast.video import FilmEncoder, Take, TakeInfo, check_path, composite, encode_png, is_film
 
@@ -41,10 +42,11 @@ def _check_place(path: Path) -> None:
 
 
 class FilmWriter:
-    """Writes a film (or a folder of pictures) of a take, every frame labelled; see `video.FilmEncoder` for formats.
+    """Writes a film (or a folder of pictures) of a take, every frame labelled and marked; see `video.FilmEncoder`.
 
     A context manager: on an exception the film is not made, but finished parts stay, and a later writer with the same
-    take, settings, label and ``job`` goes on at `resume_index`. job: names whatever else the pictures depend on.
+    take, settings, label, film and ``job`` goes on at `resume_index`. film: the name that the invisible mark carries.
+    job: names whatever else the pictures depend on.
     Raises OutputError where the output exists (see `check_output`) or cannot be written.
     """
 
@@ -56,6 +58,7 @@ class FilmWriter:
         *,
         label: Label,
         statement: Statement,
+        film: FilmId,
         parts: Path,
         overwrite: bool = False,
         crf: float = 16,
@@ -69,7 +72,8 @@ class FilmWriter:
             crf=crf,
             parts=parts,
             metadata=statement.metadata() if is_film(path) else statement.png_text(),
-            job=f"{job} {label!r}",
+            job=f"{job} {label!r} {film}",
+            mark=Marker(film, info.width, info.height).mark,
         )
         check_output(path, take, overwrite=overwrite or self._encoder.placing)
 
