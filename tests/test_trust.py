@@ -8,12 +8,13 @@ from video_clips import ORANGE, box, make_clip, picture
 
 from doublecast.disk import atomic_write
 from doublecast.errors import OutputError
-from doublecast.trust import PREFIX, FilmWriter, Label, Signer, Statement, check_output, save_picture
+from doublecast.trust import PREFIX, FilmId, FilmWriter, Label, Signer, Statement, check_output, save_picture
 from doublecast.types import Patch
 from doublecast.video import Reader, Take, composite, encode_png, find_takes, read_picture, read_png_text
 
 LABEL = Label()
 SAID = Statement("faces replaced")
+FILM = FilmId("0123456789")
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def write(take: Take, path: Path, parts: Path, *, label: Label = LABEL, overwrit
     with Reader(take) as reader:
         writer = FilmWriter(
             path, take, reader.info, label=label, statement=SAID, claim=claim(), signer=Signer.own(),
-            parts=parts, overwrite=overwrite, job="a",
+            film=FILM, parts=parts, overwrite=overwrite, job="a",
         )  # fmt: skip
         begin = writer.resume_index
         with writer:

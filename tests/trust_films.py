@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from video_clips import make_clip, picture
 
-from doublecast.trust import Claim, ClaimedIdentity, ClaimedTake, FilmWriter, Label, Signer, Statement
+from doublecast.trust import Claim, ClaimedIdentity, ClaimedTake, FilmId, FilmWriter, Label, Signer, Statement
 from doublecast.types import U8
 from doublecast.video import Reader, encode_png, find_takes
 
@@ -36,7 +36,7 @@ def signed_film(source: Path, path: Path, *, signer: Signer | None = None, said:
     with Reader(take) as reader:
         writer = FilmWriter(
             path, take, reader.info, label=Label(), statement=SAID, claim=said or claim(),
-            signer=signer or Signer.own(), parts=path.with_name(f"{path.name}.parts"),
+            signer=signer or Signer.own(), film=FilmId(FILM), parts=path.with_name(f"{path.name}.parts"),
         )  # fmt: skip
         with writer:
             for frame in reader:

@@ -65,12 +65,14 @@ class FilmRecord:
 
     before: fingerprint of the file that was there when rendering began ("" for none).
     after: fingerprint of the finished film ("" while it is not finished).
+    film: the name that its invisible mark carries, 10 hex digits ("" for films made before there was one).
     """
 
     job: str
     key: str
     before: str = ""
     after: str = ""
+    film: str = ""
 
 
 @dataclass(slots=True)

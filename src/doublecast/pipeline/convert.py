@@ -16,7 +16,7 @@ from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.train import model_folder
 from doublecast.production import SIDES, FilmRecord, Production, TakeInput, opened
-from doublecast.trust import Claim, ClaimedIdentity, FilmWriter, Label, Signer, Statement, check_output
+from doublecast.trust import Claim, ClaimedIdentity, FilmId, FilmWriter, Label, Signer, Statement, check_output
 from doublecast.types import Face, Frame, Patch
 from doublecast.video import Reader, Take, TakeInfo, probe
 from doublecast.video.segments import PLACING
@@ -84,7 +84,7 @@ def convert_takes(
         take = stored_take(given)
         before = claim(job, film, take, key=key, overwrite=overwrite)
         if before is not None:
-            plan.append((given, take, film, FilmRecord(asked, key, before)))
+            plan.append((given, take, film, FilmRecord(asked, key, before, film=_film_id(job, film, key))))
     swapper: Swapper | None = None  # learns people from all their faces: once, and only where something is to be done
     takes = claimed_takes(job) if plan else ()
     for given, take, film, record in plan:
@@ -98,7 +98,7 @@ def convert_takes(
                 given, info, takes=takes, actor=actor, checkpoint=checkpoint, identities=identities or undeclared(job)
             )
             parts = job.renders(film, record.key)
-            _render(swapper, actor, take, info, film, record.key, parts, claimed, signer, on_event)
+            _render(swapper, actor, take, info, film, record, parts, claimed, signer, on_event)
             job.record.films[str(film)] = replace(record, after=fingerprint(film))
     return films
 
@@ -150,6 +150,12 @@ def claim(job: Production, film: Path, take: Take, *, key: str, overwrite: bool)
     return now
 
 
+def _film_id(job: Production, film: Path, key: str) -> str:
+    """The name that the film's mark carries: a render that is resumed keeps it."""
+    known = job.record.films.get(str(film))
+    return known.film if known is not None and known.key == key and known.film else FilmId.random().text
+
+
 def _named(output: Path, name: str) -> Path:
     return output.with_name(f"{output.stem}-{name}{output.suffix}") if output.suffix else output / name
 
@@ -160,7 +166,7 @@ def _render(
     take: Take,
     info: TakeInfo,
     film: Path,
-    key: str,
+    record: FilmRecord,
     parts: Path,
     claimed: Claim,
     signer: Signer,
@@ -169,8 +175,8 @@ def _render(
     total = None if info.frames is None else float(info.frames)
     statement = Statement("the faces of one person were replaced by another person's")
     writer = FilmWriter(
-        film, take, info, label=Label(), statement=statement, claim=claimed, signer=signer,
-        parts=parts, overwrite=True, crf=CRF, job=key,
+        film, take, info, label=Label(), statement=statement, claim=claimed, signer=signer, film=FilmId(record.film),
+        parts=parts, overwrite=True, crf=CRF, job=record.key,
     )  # fmt: skip
     depth = depth_for(info.width, info.height)
     with writer, Reader(take, start=writer.resume_index) as reader, Flow(depth=depth) as flow:

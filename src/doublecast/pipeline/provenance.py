@@ -37,7 +37,7 @@ def compare(claim: Claim, path: Path, folder: Path, *, find_record: FindRecord |
 
 def _log(job: Production, claim: Claim, path: Path) -> Check:
     for name, record in job.record.films.items():
-        if claim.film and getattr(record, "film", "") == claim.film:
+        if claim.film and record.film == claim.film:
             return Check("film log", "yes", f"the production made this film as {name}")
     known = job.record.films.get(str(path.absolute()))
     if known is not None and known.after and known.after == fingerprint(path):

@@ -4,6 +4,7 @@ from doublecast.trust.certificates import Signer
 from doublecast.trust.claim import Claim, ClaimedIdentity, ClaimedTake
 from doublecast.trust.label import Label
 from doublecast.trust.statement import PREFIX, Statement, software
+from doublecast.trust.watermark import FilmId
 from doublecast.trust.writer import FilmWriter, check_output, save_picture
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Claim",
     "ClaimedIdentity",
     "ClaimedTake",
+    "FilmId",
     "FilmWriter",
     "Label",
     "Signer",

@@ -34,7 +34,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
     try:
         if request["do"] == "pictures":
-            return asdict(read_pictures(path, request["said"]))
+            return asdict(read_pictures(path, request["said"], marks=request.get("marks", True)))
         return _folder(path) if path.is_dir() else asdict(read_credentials(path))
     except MemoryError:
         return {"error": "it needs too much memory"}

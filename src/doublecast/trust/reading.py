@@ -5,6 +5,7 @@ Files may be hostile: `verify` runs this in a process of its own (see `sandbox`)
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,19 @@ class Pictures:
         return cls(**{**data, "marks": tuple(Mark(**mark) for mark in data["marks"])})
 
 
-def read_pictures(path: Path, said: Mapping[str, Any] | None) -> Pictures:
+def read_pictures(path: Path, said: Mapping[str, Any] | None, *, marks: bool = True) -> Pictures:
     """Decode a bounded part of a file, or of a folder's pictures. said: the label that its credentials declare, if any.
 
+    marks: False: decode only, and look for no invisible mark, which is most of the work.
     Raises OSError where the file cannot be read.
     """
     samples = Samples(path)
     try:
         facts, check = samples.facts, LabelCheck(said)
-        marks = read_watermark(check_label(samples, check), facts.seconds) if facts.kind else ()
+        frames = check_label(samples, check) if facts.kind else []
+        found = read_watermark(frames, facts.seconds) if marks else read_nothing(frames)
         comment = "".join(c if c.isprintable() else " " for c in facts.comment[:300])
-        return Pictures(facts.kind if marks else "", *facts.size, facts.seconds, comment, marks, check.state)
+        return Pictures(facts.kind if found else "", *facts.size, facts.seconds, comment, found, check.state)
     finally:
         samples.close()
 
@@ -71,8 +74,18 @@ def check_label(frames: Iterable[tuple[U8, float]], check: LabelCheck) -> Iterab
 
 def read_watermark(frames: Iterable[tuple[U8, float]], length: float | None) -> tuple[Mark, ...]:
     """The invisible mark in frames (upright, uint8 (H, W) luma or (H, W, 3) RGB, with seconds); () for no frame."""
-    found = detect(frames, length=length, budget=BUDGET)
+    one_more = iter(frames)
+    first = next(one_more, None)
+    if first is None:
+        return ()
+    found = detect(chain([first], one_more), length=length, budget=BUDGET)
     return tuple(
         Mark(one.state, str(one.film or ""), round(one.confidence, 6), round(one.start, 3), round(one.end, 3))
         for one in found
     )
+
+
+def read_nothing(frames: Iterable[tuple[U8, float]]) -> tuple[Mark, ...]:
+    """Only decode: one absent mark over all frames; () for no frame."""
+    times = [seconds for _, seconds in frames]
+    return (Mark("absent", "", 0.0, times[0], times[-1]),) if times else ()

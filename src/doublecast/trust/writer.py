@@ -15,6 +15,7 @@ from doublecast.trust.claim import Claim
 from doublecast.trust.credentials import sign
 from doublecast.trust.label import Label
 from doublecast.trust.statement import Statement
+from doublecast.trust.watermark import FilmId, Marker
 from doublecast.types import U8, Frame, Patch
 from doublecast.video import FilmEncoder, Take, TakeInfo, check_path, composite, encode_png, is_film
 
@@ -46,13 +47,14 @@ def _check_place(path: Path) -> None:
 
 
 class FilmWriter:
-    """Writes a film (or a folder of pictures) of a take, every frame labelled, and signs it.
+    """Writes a film (or a folder of pictures) of a take, every frame labelled and marked, and signs it.
 
-    Formats: see `video.FilmEncoder`. claim: what the credentials say (the label is added here); signer: who signs (see
-    `credentials.sign`).
+    Formats: see `video.FilmEncoder`. claim: what the credentials say (label and film are added here); signer: who signs
+    (see `credentials.sign`).
 
     A context manager: on an exception the film is not made, but finished parts stay, and a later writer with the same
-    take, settings, label and ``job`` goes on at `resume_index`. job: names whatever else the pictures depend on.
+    take, settings, label, film and ``job`` goes on at `resume_index`. film: the name that the invisible mark carries.
+    job: names whatever else the pictures depend on.
     Raises OutputError where the output exists (see `check_output`) or cannot be written.
     """
 
@@ -66,13 +68,14 @@ class FilmWriter:
         statement: Statement,
         claim: Claim,
         signer: Signer,
+        film: FilmId,
         parts: Path,
         overwrite: bool = False,
         crf: float = 16,
         job: str = "",
     ) -> None:
         self._label, self._take = label, take
-        self._claim, self._signer = replace(claim, label=looks.declared(label)), signer
+        self._claim, self._signer = replace(claim, film=film.text, label=looks.declared(label)), signer
         self._encoder = FilmEncoder(
             path,
             take,
@@ -80,8 +83,9 @@ class FilmWriter:
             crf=crf,
             parts=parts,
             metadata=statement.metadata() if is_film(path) else statement.png_text(),
-            job=f"{job} {label!r}",
             finish=self._sign,
+            job=f"{job} {label!r} {film}",
+            mark=Marker(film, info.width, info.height).mark,
         )
         check_output(path, take, overwrite=overwrite or self._encoder.placing)
 

@@ -3,7 +3,7 @@
 `Marker` puts it in, `Detector`, `detect`, `detect_film` and `detect_picture` find it without the original.
 """
 
-from doublecast.trust.watermark.detect import Detector, Found, detect, detect_picture
+from doublecast.trust.watermark.detector import Detector, Found, detect, detect_picture
 from doublecast.trust.watermark.embed import Marker
 from doublecast.trust.watermark.payload import VERSION, FilmId
 

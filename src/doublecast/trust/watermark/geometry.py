@@ -20,6 +20,7 @@ STRETCH = 1.55  #: most that one side of the tile may be longer than the other
 STEP = 0.8  #: bins of the unpadded transform by which the fastest wave moves from one hypothesis to the next
 NARROW, WIDE = 3.2, 10.0  #: degrees to either side that are tried
 CAP = 9.0  #: times the noise: more power at one pilot counts as this
+SMALLEST, LONGEST = 64, 4  #: pixels of the shorter side, and times as long: other pictures are not searched
 KEPT = 8  #: hypotheses that are looked at closer
 ROUNDS, TRIES, SHRINK = 7, 300, 0.62  #: of random improvement: rounds, tries in each, smaller steps from round to round
 GRID, FINE = 128, 512  #: places of the tile's beginning along each side: tried, and after refinement
@@ -52,6 +53,8 @@ def lattices(spectrum: Spectrum, *, wide: bool = False) -> list[Lattice]:
     wide: also pictures that were mirrored, laid on their side, or turned by more than a few degrees (slower).
     """
     found: list[Lattice] = []
+    if min(spectrum.size) < SMALLEST or max(spectrum.size) > LONGEST * min(spectrum.size):
+        return found
     for turned in TURNED if wide else TURNED[:1]:
         found += _coarse(spectrum, np.array(turned, np.float64), WIDE if wide else NARROW)
     found.sort(key=lambda lattice: -lattice.power)
@@ -111,7 +114,7 @@ def places(spectrum: Spectrum, lattice: Lattice, *, opposite: bool = False) -> l
     """The PLACES most likely beginnings of the tile, best first. opposite: for a picture turned by half a turn."""
     plan = carriers()
     seen = pilots_seen(spectrum, lattice, opposite=opposite) * np.conj(plan.phases)
-    scale = np.sqrt(np.square(np.abs(seen)).sum() / 2)
+    scale = float(np.sqrt(np.square(np.abs(seen)).sum() / 2)) + 1e-9
     grid = np.zeros((GRID, GRID), np.complex128)
     grid[plan.pilots[:, 1] % GRID, plan.pilots[:, 0] % GRID] = seen
     fit = np.fft.fft2(grid).real
@@ -120,7 +123,7 @@ def places(spectrum: Spectrum, lattice: Lattice, *, opposite: bool = False) -> l
     for _ in range(PLACES):
         row, column = divmod(int(fit.argmax()), GRID)
         start, z = _finer(seen, np.array([column, row]) / GRID)
-        found.append(Place(start, z / float(scale)))
+        found.append(Place(start, z / scale))
         near = [np.minimum((axis - at) % GRID, (at - axis) % GRID) < 4 for axis, at in ((rows, row), (columns, column))]
         fit[near[0] & near[1]] = -np.inf
     return sorted(found, key=lambda place: -place.z)
