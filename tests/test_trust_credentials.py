@@ -219,8 +219,9 @@ def test_a_claim_is_read_as_it_was_written() -> None:
     said = claim(film="0123456789", label={"style": "corner", "text": "AI-altered"})
     document = json.loads(json.dumps(said.document()))
     assert Claim.read(document) == said
-    wrong: list[Any] = [None, [], {}, *({**document, **change} for change in ({"version": 2}, {"takes": {}}))]
-    for broken in [*wrong, {**document, "replaced": [1]}]:
+    changes: list[dict[str, Any]] = [{"version": 2}, {"takes": {}}, {"replaced": [1]}, {"label": []}]
+    wrong: list[Any] = [None, [], {}, *({**document, **change} for change in changes)]
+    for broken in wrong:
         with pytest.raises(ValueError, match="claim"):
             Claim.read(broken)
 

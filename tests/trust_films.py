@@ -1,5 +1,6 @@
 """Small signed films and pictures for the tests of credentials and verify."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,22 @@ def remux(source: Path, path: Path) -> Path:
                 packet.stream = out
                 new.mux(packet)
     return path
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """Flipped, overwritten, cut, doubled or swapped bytes."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 8, 64))):
+        at, size = chance.randrange(len(changed)), chance.choice((1, 1, 2, 4, 16, 256))
+        kind = chance.randrange(5)
+        if kind == 0:
+            changed[at] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            changed[at : at + size] = chance.randbytes(size)
+        elif kind == 2 and len(changed) > 2 * size:
+            del changed[at : at + size]
+        elif kind == 3:
+            changed[at:at] = changed[at : at + size]
+        else:
+            changed[at : at + size] = bytes([chance.choice((0, 1, 127, 128, 255))]) * size
+    return bytes(changed)

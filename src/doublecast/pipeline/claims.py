@@ -81,7 +81,7 @@ def stretches(index: I64, track: I64, seconds: F64, step: float) -> tuple[tuple[
     found: list[tuple[float, float]] = []
     last, before = -2, set[int]()
     begins = np.flatnonzero(np.diff(index, prepend=-1))
-    for begin, end in zip(begins, [*begins[1:], len(index)], strict=True):
+    for begin, end in zip(begins, [*begins, len(index)][1:], strict=True):
         tracks = set(track[begin:end].tolist())
         shown = round(max(float(seconds[begin]), 0.0), 3)
         ends = round(max(shown + step, shown + 0.001), 3)
