@@ -19,6 +19,7 @@ from faceset_faces import FakeTake, fill, make
 from people import head, skin
 from people import picture as person
 from pipeline_clips import ACTOR, TARGET, write
+from trust_films import signing
 from typer.testing import CliRunner
 
 import doublecast
@@ -230,7 +231,13 @@ def _film(folder: Path, label: Label) -> tuple[FaceStore, TakeInput, Path]:
     store.assign(ids, np.zeros(len(ids), np.int32), [""] * len(ids), "all one person")
     with Reader(take) as reader:
         writer = FilmWriter(
-            folder / "out.mp4", take, reader.info, label=label, statement=Statement("x"), parts=folder / "parts"
+            folder / "out.mp4",
+            take,
+            reader.info,
+            label=label,
+            statement=Statement("x"),
+            parts=folder / "parts",
+            **signing(),
         )
         with writer:
             for frame in reader:

@@ -3,15 +3,27 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from trust_films import claim
 from video_clips import ORANGE, box, make_clip, picture
 
 from doublecast.disk import atomic_write
 from doublecast.errors import OutputError
-from doublecast.trust import PREFIX, FilmWriter, Label, Statement, check_output, labelled, save_picture
+from doublecast.trust import (
+    PREFIX,
+    FilmId,
+    FilmWriter,
+    Label,
+    Signer,
+    Statement,
+    check_output,
+    labelled,
+    save_picture,
+)
 from doublecast.video import Reader, Take, encode_png, find_takes, read_picture, read_png_text
 
 LABEL = Label()
 SAID = Statement("faces replaced")
+FILM = FilmId("0123456789")
 
 
 @pytest.fixture
@@ -22,8 +34,9 @@ def take(tmp_path: Path) -> Take:
 def write(take: Take, path: Path, parts: Path, *, label: Label = LABEL, overwrite: bool = False, fail: int = -1) -> int:
     with Reader(take) as reader:
         writer = FilmWriter(
-            path, take, reader.info, label=label, statement=SAID, parts=parts, overwrite=overwrite, job="a"
-        )
+            path, take, reader.info, label=label, statement=SAID, claim=claim(), signer=Signer.own(),
+            film=FILM, parts=parts, overwrite=overwrite, job="a",
+        )  # fmt: skip
         begin = writer.resume_index
         with writer:
             for frame in reader:
@@ -59,7 +72,8 @@ def test_every_frame_is_labelled(tmp_path: Path, take: Take, suffix: str) -> Non
         assert metadata["comment"].startswith("AI-altered: faces replaced")
         assert stream["encoder"].startswith("doublecast")
         assert len(source.streams.audio) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", out.name]
+    beside = [f"{out.name}.c2pa"] if suffix == ".mkv" else []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", out.name, *beside]
 
 
 def test_pictures_are_labelled(tmp_path: Path, take: Take) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from faces_clips import require_weights
 from pipeline_clips import count_frames, empty_room, frames, write
+from trust_films import signing
 
 from doublecast.errors import RefusedError, WeightsError
 from doublecast.trust import FilmWriter, Label, Statement, guard
@@ -273,7 +274,7 @@ def _film(folder: Path, clip: Path, out: Path, parts: Path) -> None:
     with Reader(take) as reader:
         info = reader.info
         with FilmWriter(
-            out, take, info, label=Label(), statement=Statement("x"), parts=parts, overwrite=True, job="a"
+            out, take, info, label=Label(), statement=Statement("x"), parts=parts, overwrite=True, job="a", **signing()
         ) as writer:
             for frame in reader:
                 if frame.index >= writer.resume_index:

@@ -14,6 +14,7 @@ import pytest
 from faceset_faces import FakeTake, fill, make
 from people import head, picture, skin
 from PIL import ImageFont
+from trust_films import signing
 from typer.testing import CliRunner
 from video_clips import make_clip
 
@@ -356,7 +357,13 @@ def test_films_have_the_style_over_their_whole_length(tmp_path: Path, style: Sty
         with Reader(take) as reader:
             assert abs(float(reader.info.first) - first / 25) < 0.05
             writer = FilmWriter(
-                tmp_path / "out.mp4", take, reader.info, label=own, statement=Statement("x"), parts=tmp_path / "parts"
+                tmp_path / "out.mp4",
+                take,
+                reader.info,
+                label=own,
+                statement=Statement("x"),
+                parts=tmp_path / "parts",
+                **signing(),
             )
             begin = writer.resume_index
             try:

@@ -33,12 +33,14 @@ SIDES: tuple[Side, Side] = ("actor", "target")
 
 @dataclass(frozen=True, slots=True)
 class TakeInput:
-    """One take as it was given: its name, content key, kind (video or pictures) and absolute paths."""
+    """One take as it was given: its name, content key, kind (video or pictures), absolute paths, and SHA-256 (see
+    `video.Take.sha256`; "" in productions of before it was noted)."""
 
     name: str
     key: str
     kind: str
     files: tuple[str, ...]
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,14 @@ class FilmRecord:
 
     before: fingerprint of the file that was there when rendering began ("" for none).
     after: fingerprint of the finished film ("" while it is not finished).
+    film: the name that its invisible mark carries, 10 hex digits ("" for films made before there was one).
     """
 
     job: str
     key: str
     before: str = ""
     after: str = ""
+    film: str = ""
 
 
 @dataclass(slots=True)
@@ -292,7 +296,8 @@ def _load(path: Path) -> Record:
         return Record(
             inputs={
                 side: [
-                    TakeInput(_plain(t["name"]), t["key"], t["kind"], tuple(t["files"])) for t in data["inputs"][side]
+                    TakeInput(_plain(t["name"]), t["key"], t["kind"], tuple(t["files"]), t.get("sha256", ""))
+                    for t in data["inputs"][side]
                 ]
                 for side in SIDES
                 if side in data.get("inputs", {})

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 U8: TypeAlias = npt.NDArray[np.uint8]
 F32: TypeAlias = npt.NDArray[np.float32]
 F64: TypeAlias = npt.NDArray[np.float64]
+C64: TypeAlias = npt.NDArray[np.complex64]
+C128: TypeAlias = npt.NDArray[np.complex128]
 I32: TypeAlias = npt.NDArray[np.int32]
 I64: TypeAlias = npt.NDArray[np.int64]
 Bool: TypeAlias = npt.NDArray[np.bool_]

@@ -14,6 +14,7 @@ from doublecast.cli.consent import ConsentOption, answered, consent
 from doublecast.cli.faces import SideName, faces
 from doublecast.cli.label import LabelCorner, LabelFont, LabelLanguage, LabelStyle, LabelText, Style, label_of
 from doublecast.cli.progress import Display
+from doublecast.cli.verify import verify
 
 DEMO_MINUTES = 2.0
 SYNTHETIC = "synthetic:performers of the demo, made for this package"  #: nobody had to be asked
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(faces, name="faces")
 app.add_typer(bench, name="bench")
 app.add_typer(consent, name="consent")
+app.command()(verify)
 
 
 class Size(StrEnum):
@@ -53,6 +55,10 @@ FromScratch = Annotated[
     bool, typer.Option("--from-scratch", help="Do not start from the weights that have seen many people.")
 ]
 MoreTakes = Annotated[list[str] | None, typer.Option(metavar="TAKE", help="A further take of that side; repeatable.")]
+Cert = Annotated[
+    Path | None, typer.Option(help="Own certificates for signing, PEM, leaf first; with --key. [default: self-made]")
+]
+Key = Annotated[Path | None, typer.Option(help="Private key of --cert, PEM, not encrypted.")]
 Job = Annotated[Path, typer.Argument(metavar="PRODUCTION", help="The job's folder, such as film.production.")]
 
 
@@ -91,6 +97,8 @@ def swap(
     actor_consent: ConsentOption = None,
     target_consent: ConsentOption = None,
     overwrite: Overwrite = False,
+    cert: Cert = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Make the film: extract, curate, train, convert, report. The same command resumes.
@@ -107,9 +115,21 @@ def swap(
         actor_consent=answered(folder, SideName.actor, actors, actor_consent),
         target_consent=answered(folder, SideName.target, targets, target_consent),
         minutes=minutes, size=int(size.value), work=work, device=device.value, prior=not from_scratch,
-        actor_face=actor_face, target_face=target_face, overwrite=overwrite,
+        actor_face=actor_face, target_face=target_face, overwrite=overwrite, signer=_signer(cert, key),
         label=label_of(label, label_corner, label_language, label_text, label_font),
     )  # fmt: skip
+
+
+def _signer(cert: Path | None, key: Path | None) -> Any:
+    """The signer that was asked for, None for the default."""
+    from doublecast.errors import KeysError
+    from doublecast.trust import Signer
+
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise KeysError("--cert and --key go together: the certificates, and the private key of the first of them")
+    return Signer.from_files(cert, key)
 
 
 def _swap(actor: list[str], target: list[str], output: Path, *, as_json: bool, **options: Any) -> None:
@@ -200,16 +220,19 @@ def convert(
     label_text: LabelText = None,
     label_font: LabelFont = None,
     overwrite: Overwrite = False,
+    cert: Cert = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Make the labelled films of a production's actor with its model."""
     from doublecast.pipeline.convert import convert as run
 
+    signer = _signer(cert, key)
     with Display(errors()) as display:
         films = run(
             production, output, size=None if size is None else int(size.value),
             label=label_of(label, label_corner, label_language, label_text, label_font),
-            device=device.value, overwrite=overwrite, on_event=display,
+            device=device.value, overwrite=overwrite, signer=signer, on_event=display,
         )  # fmt: skip
     show({"films": films}, [f"film: {film}" for film in films], as_json=json)
 

@@ -11,8 +11,9 @@ from doublecast.events import Listener, Note, ignore
 from doublecast.faceset import FaceStore, FaceTable
 from doublecast.faceset.identity import track_codes
 from doublecast.faceset.store import IMPORTED
+from doublecast.pipeline.claims import sha256_of
 from doublecast.production import RECORD, SIDES, Production, Side
-from doublecast.trust.basis import Basis, content_hash, how_to
+from doublecast.trust.basis import Basis, how_to
 from doublecast.trust.consent import BoundTake, ConsentRecord, Faces, add, bind, load, refuse_revoked
 from doublecast.types import F32, I64
 
@@ -113,7 +114,7 @@ def _takes(job: Production, side: Side, record: ConsentRecord) -> list[BoundTake
     known = {take.key: take for take in record.takes}
     inputs = job.record.inputs.get(side, [])
     try:
-        return [known.get(t.key) or BoundTake(t.key, content_hash([Path(f) for f in t.files])) for t in inputs]
+        return [known.get(t.key) or BoundTake(t.key, sha256_of(t)) for t in inputs]
     except OSError as error:
         text = f"{error.filename}: cannot be read ({error.strerror}); put it back, or run doublecast extract again"
         raise InputError(text) from error

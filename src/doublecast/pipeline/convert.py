@@ -1,7 +1,7 @@
 """Actor's takes + checkpoint -> labelled films: decode, swap, write; a killed render goes on where it was."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from doublecast.disk import disk_errors, fingerprint, key_of
@@ -11,6 +11,7 @@ from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
 from doublecast.model.checkpoint import latest
+from doublecast.pipeline.claims import claim_of, claimed_takes
 from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.flow import Flow, depth_for
@@ -18,12 +19,12 @@ from doublecast.pipeline.guard import check_guard
 from doublecast.pipeline.takes import stored_take
 from doublecast.pipeline.train import model_folder
 from doublecast.production import SIDES, FilmRecord, Production, TakeInput, opened
-from doublecast.trust import FilmWriter, Label, Statement, check_output
+from doublecast.trust import Claim, FilmId, FilmWriter, Label, Signer, Statement, check_output, claimed
 from doublecast.types import Face, Frame, Patch
-from doublecast.video import Reader, Take, probe
+from doublecast.video import Reader, Take, TakeInfo, probe
 from doublecast.video.segments import PLACING
 
-CONVERTER = 3  #: raise it when films would come out differently from the same inputs
+CONVERTER = 4  #: raise it when films would come out differently from the same inputs
 LEAD_IN = 60  #: frames before a resumed position that smoothing looks at again
 CRF = 16
 
@@ -36,6 +37,7 @@ def convert(
     device: str = "auto",
     label: Label | None = None,
     overwrite: bool = False,
+    signer: Signer | None = None,
     on_event: Listener = ignore,
 ) -> list[Path]:
     """Make the films: one per take of the actor, labelled; returns their paths.
@@ -43,13 +45,16 @@ def convert(
     output: film.mp4 (or .mov, .mkv) for one take; with several, the take's name is added: film-NAME.mp4. Without a
     suffix the output is a folder of PNG pictures (with several takes a folder of such folders).
     size: of the model; by default the one trained last. label: by default in the corner that no face comes into.
+    signer: of the films' credentials, by default this machine's own certificate.
     Raises OutputError (exists, disk full), ProductionError (no model), InputError (a take was changed or moved),
-    ConsentError (see `pipeline.consent`), RefusedError (sexual imagery; nothing is left of the film then).
+    ConsentError (see `pipeline.consent`), RefusedError (sexual imagery; nothing is left of the film then), KeysError
+    (no certificate can be made or read).
     """
     with opened(production) as job, disk_errors(job.folder):
         return convert_takes(
-            job, Path(output), size=size, device=device, label=label, overwrite=overwrite, on_event=on_event
-        )
+            job, Path(output), size=size, device=device, label=label, overwrite=overwrite, signer=signer,
+            on_event=on_event,
+        )  # fmt: skip
 
 
 def convert_takes(
@@ -61,9 +66,11 @@ def convert_takes(
     device: str = "auto",
     label: Label | None = None,
     overwrite: bool = False,
+    signer: Signer | None = None,
     on_event: Listener = ignore,
 ) -> list[Path]:
     """`convert` in an open production. asked: hash of takes and options that the whole job was asked for with."""
+    signer = signer or Signer.own()
     checkpoint = latest(model_folder(job, size))
     if checkpoint is None:
         raise ProductionError(f"{job.folder} has no model of this size yet; run: doublecast train {job.folder}")
@@ -83,17 +90,35 @@ def convert_takes(
         take = stored_take(given)
         before = claim(job, film, take, key=key, overwrite=overwrite)
         if before is not None:
-            plan.append((take, film, drawn, FilmRecord(asked, key, before)))
+            record = FilmRecord(asked, key, before, film=_film_id(job, film, key))
+            plan.append(_Planned(given, take, film, drawn, record))
     swapper: Swapper | None = None  # learns people from all their faces: once, and only where something is to be done
-    for take, film, drawn, record in plan:
-        with job.timed(f"convert {take.name}", record.key):
+    takes = claimed_takes(job) if plan else ()
+    for planned in plan:
+        film, record = planned.film, planned.record
+        with job.timed(f"convert {planned.take.name}", record.key):
             job.record.films[str(film)] = record
             job.save()
             swapper = swapper or Swapper(checkpoint, actor, target, device=device)
             swapper.begin()
-            _render(swapper, actor, take, film, drawn, record.key, job.renders(film, record.key), on_event)
+            info = probe(planned.take)
+            said = claim_of(
+                planned.given, info, takes=takes, actor=actor, checkpoint=checkpoint, identities=claimed(job.folder)
+            )
+            _render(swapper, actor, planned, info, job.renders(film, record.key), said, signer, on_event)
             job.record.films[str(film)] = replace(record, after=fingerprint(film))
     return films
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A film that has to be made."""
+
+    given: TakeInput
+    take: Take
+    film: Path
+    label: Label
+    record: FilmRecord
 
 
 def placed(label: Label, store: FaceStore, given: TakeInput) -> Label:
@@ -150,6 +175,12 @@ def claim(job: Production, film: Path, take: Take, *, key: str, overwrite: bool)
     return now
 
 
+def _film_id(job: Production, film: Path, key: str) -> str:
+    """The name that the film's mark carries: a render that is resumed keeps it."""
+    known = job.record.films.get(str(film))
+    return known.film if known is not None and known.key == key and known.film else FilmId.random().text
+
+
 def _named(output: Path, name: str) -> Path:
     return output.with_name(f"{output.stem}-{name}{output.suffix}") if output.suffix else output / name
 
@@ -157,19 +188,20 @@ def _named(output: Path, name: str) -> Path:
 def _render(
     swapper: Swapper,
     store: FaceStore,
-    take: Take,
-    film: Path,
-    label: Label,
-    key: str,
+    planned: _Planned,
+    info: TakeInfo,
     parts: Path,
+    said: Claim,
+    signer: Signer,
     on_event: Listener,
 ) -> None:
-    info = probe(take)
+    take, film, record = planned.take, planned.film, planned.record
     total = None if info.frames is None else float(info.frames)
     statement = Statement("the faces of one person were replaced by another person's")
     writer = FilmWriter(
-        film, take, info, label=label, statement=statement, parts=parts, overwrite=True, crf=CRF, job=key
-    )
+        film, take, info, label=planned.label, statement=statement, claim=said, signer=signer,
+        film=FilmId(record.film), parts=parts, overwrite=True, crf=CRF, job=record.key,
+    )  # fmt: skip
     depth = depth_for(info.width, info.height)
     with writer, Reader(take, start=writer.resume_index) as reader, Flow(depth=depth) as flow:
         start = writer.resume_index

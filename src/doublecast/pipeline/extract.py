@@ -62,8 +62,10 @@ def extract(
 def extract_side(job: Production, side: Side, takes: Sequence[Take], *, on_event: Listener = ignore) -> Extraction:
     """`extract` for takes that were found already and an open production."""
     keys = _unique(takes, on_event)
-    inputs = [TakeInput(t.name, key, t.kind, tuple(str(f.absolute()) for f in t.files)) for key, t in keys.items()]
     before = job.record.inputs.get(side, [])
+    inputs = [
+        TakeInput(t.name, key, t.kind, tuple(str(f.absolute()) for f in t.files), t.sha256()) for key, t in keys.items()
+    ]
     job.set_inputs(side, inputs)
     bind_takes(job, side)
     store = FaceStore(job.side(side))

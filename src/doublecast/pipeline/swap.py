@@ -15,7 +15,7 @@ from doublecast.pipeline.extract import extract_side
 from doublecast.pipeline.report import write_report
 from doublecast.pipeline.train import train
 from doublecast.production import RECORD, SIDES, Production
-from doublecast.trust import Label, check_output
+from doublecast.trust import Label, Signer, check_output
 from doublecast.video import Take, find_takes
 
 Takes: TypeAlias = str | Path | Sequence[str | Path]
@@ -47,6 +47,7 @@ def swap(
     actor_consent: str | None = None,
     target_consent: str | None = None,
     overwrite: bool = False,
+    signer: Signer | None = None,
     on_event: Listener = ignore,
 ) -> Swapped:
     """Replace the actor's face by the target's in every video of the actor.
@@ -62,10 +63,11 @@ def swap(
 
     Interrupted or killed, the same call goes on; with other options only what depends on them is done again: more
     minutes go on training, another size trains a model of its own, a changed take alone is extracted again.
+    signer: of the films' credentials, by default this machine's own certificate.
     Raises InputError, NoFaceError, AmbiguousFaceError, OutputError, ProductionError, WeightsError, ModelError,
-    ConsentError, RefusedError.
+    ConsentError, RefusedError, KeysError.
     """
-    output, label = Path(output), label or Label()
+    output, label, signer = Path(output), label or Label(), signer or Signer.own()
     config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
     actors, targets = find_takes(_listed(actor)), find_takes(_listed(target))
     refuse_inputs(outputs(actors, output), [*actors, *targets])
@@ -92,8 +94,9 @@ def swap(
         warn_if_same(job, on_event)
         train(job, config=config, on_event=on_event)
         films = convert_takes(
-            job, output, asked=asked, device=config.device, label=label, overwrite=overwrite, on_event=on_event
-        )
+            job, output, asked=asked, device=config.device, label=label, overwrite=overwrite, signer=signer,
+            on_event=on_event,
+        )  # fmt: skip
         report = write_report(job, films, label=label, on_event=on_event)
         return Swapped(tuple(films), report, job.folder)
 

@@ -1,12 +1,12 @@
 """On what basis somebody's face is used: six kinds, each with what has to be said about it."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, TypeAlias, get_args
 
 from doublecast.errors import ConsentError
+from doublecast.video.takes import file_sha256
 
 Kind: TypeAlias = Literal["self", "release", "licensed", "public-domain", "synthetic", "research"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -77,22 +77,6 @@ def how_to(option: str = "") -> str:
     return f"Valid are {listed}; for example {examples[0]}, or {examples[1]}"
 
 
-def content_hash(files: Sequence[Path]) -> str:
-    """SHA-256 of a take, 64 hex digits. One file: of its bytes, as `sha256sum` prints it. Several: of the lines that
-    `sha256sum` prints of them in this order, with bare names ("HASH  NAME" and a line feed each)."""
-    if len(files) == 1:
-        return _file_hash(files[0])
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{_file_hash(file)}  {file.name}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
@@ -106,6 +90,6 @@ def _evidence(path: Path) -> str:
     try:
         if not path.stat().st_size:
             raise ConsentError(f"{path}: the file is empty, which is no evidence; name the signed release")
-        return _file_hash(path)
+        return file_sha256(path)
     except OSError as error:
         raise ConsentError(f"{path}: cannot be read ({error.strerror})") from error

@@ -35,7 +35,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,7 @@ import numpy.typing as npt
 from doublecast.disk import atomic_write, disk_message
 from doublecast.errors import ConsentError, OutputError
 from doublecast.trust.basis import Basis
+from doublecast.trust.claim import ROLES, ClaimedIdentity, Role
 from doublecast.trust.keys import personal_key, public_text, verified
 from doublecast.types import F32, VECTOR
 
@@ -50,8 +51,6 @@ FORMAT = 1  #: version of the record
 FOLDER = "consent"  #: in the production
 LARGEST = 10_000_000  #: bytes of a record
 DIGITS = 4  #: decimals of a recorded vector
-Role: TypeAlias = Literal["actor", "target"]
-ROLES: tuple[Role, Role] = get_args(Role)
 
 SAME = 0.35  #: distance of mean identity vectors below which faces are the recorded person's
 ENOUGH = 5  #: vectors that make such a mean; with fewer, single faces are too noisy for it, and `FEW` holds
@@ -61,7 +60,7 @@ ALONE = 0.6  #: the same for single faces that the user chose by hand
 
 @dataclass(frozen=True, slots=True)
 class BoundTake:
-    """A take that a record covers. key: `video.Take.key`. sha256: `trust.basis.content_hash` of its files."""
+    """A take that a record covers. key: `video.Take.key`. sha256: `video.Take.sha256`."""
 
     key: str
     sha256: str
@@ -174,10 +173,14 @@ def find(production: Path, hash: str) -> ConsentRecord | None:
     return next((record for record in records if record_hash(record) == hash), None)
 
 
-def claimed(production: Path) -> tuple[tuple[str, str, str, str], ...]:
-    """What may go into credentials: role, pseudonym, kind of basis and record hash of each complete record in force."""
+def claimed(production: Path) -> tuple[ClaimedIdentity, ...]:
+    """What may go into credentials: of each complete record in force no more than pseudonym, kind of basis and hash."""
     records = [record for role in ROLES if (record := load(production, role)) is not None]
-    return tuple((r.role, r.pseudonym, r.basis.kind, record_hash(r)) for r in records if r.complete and not r.revoked)
+    return tuple(
+        ClaimedIdentity(r.role, r.pseudonym, r.basis.kind, record_hash(r))
+        for r in records
+        if r.complete and not r.revoked
+    )
 
 
 def bind(production: Path, record: ConsentRecord, takes: Sequence[BoundTake], faces: Faces | None) -> ConsentRecord:

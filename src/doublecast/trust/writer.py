@@ -1,17 +1,22 @@
-"""The only way out to a file that shows an altered face: label and statement are required."""
+"""The only way out to a file that shows an altered face: label, statement, claim and signer are required."""
 
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from doublecast.disk import atomic_write, disk_message
 from doublecast.errors import OutputError, RefusedError
+from doublecast.trust.certificates import Signer
+from doublecast.trust.claim import Claim
+from doublecast.trust.credentials import sign
 from doublecast.trust.guard import Guard
 from doublecast.trust.label import Label, labelled
 from doublecast.trust.statement import Statement
+from doublecast.trust.watermark import FilmId, Marker
 from doublecast.types import U8, Frame, Patch
 from doublecast.video import FilmEncoder, Take, TakeInfo, check_path, encode_png, is_film
 
@@ -43,10 +48,14 @@ def _check_place(path: Path) -> None:
 
 
 class FilmWriter:
-    """Writes a film (or a folder of pictures) of a take, every frame labelled; see `video.FilmEncoder` for formats.
+    """Writes a film (or a folder of pictures) of a take, every frame labelled and marked, and signs it.
+
+    Formats: see `video.FilmEncoder`. claim: what the credentials say (label and film are added here); signer: who signs
+    (see `credentials.sign`).
 
     A context manager: on an exception the film is not made, but finished parts stay, and a later writer with the same
-    take, settings, label and ``job`` goes on at `resume_index`. job: names whatever else the pictures depend on.
+    take, settings, label, film and ``job`` goes on at `resume_index`. film: the name that the invisible mark carries.
+    job: names whatever else the pictures depend on.
     Raises OutputError where the output exists (see `check_output`) or cannot be written, and RefusedError where the
     film would show sexual imagery (see `trust.guard`): then the parts do not stay.
     """
@@ -59,13 +68,17 @@ class FilmWriter:
         *,
         label: Label,
         statement: Statement,
+        claim: Claim,
+        signer: Signer,
+        film: FilmId,
         parts: Path,
         overwrite: bool = False,
         crf: float = 16,
         job: str = "",
     ) -> None:
-        self._label, self._first = label, info.first
+        self._label, self._first, self._take = label, info.first, take
         self._guard = Guard([path], pictures=take.kind == "pictures")
+        self._claim, self._signer = replace(claim, film=film.text, label=label.declared()), signer
         self._encoder = FilmEncoder(
             path,
             take,
@@ -73,7 +86,9 @@ class FilmWriter:
             crf=crf,
             parts=parts,
             metadata=statement.metadata() if is_film(path) else statement.png_text(),
-            job=f"{job} {label.key}",
+            finish=self._sign,
+            job=f"{job} {label.key} {film.text}",
+            mark=Marker(film, info.width, info.height).mark,
         )
         check_output(path, take, overwrite=overwrite or self._encoder.placing)
 
@@ -105,8 +120,13 @@ class FilmWriter:
         self._guard.step(frame, patches)
         self._encoder.write(frame, [*patches, *([] if label is None else [label])])
 
+    def _sign(self, made: Path, final: Path, index: int | None) -> None:
+        files = self._take.files
+        source = files[0] if self._take.kind == "video" else files[index] if index is not None else None
+        sign(made, final, self._claim, self._signer, source=source)
+
     def close(self) -> None:
-        """Finish the film and put it in place. Safe to call twice."""
+        """Finish the film, sign it and put it in place. Safe to call twice."""
         try:
             self._guard.close()
         except RefusedError:

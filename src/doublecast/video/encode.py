@@ -3,25 +3,28 @@
 Only `doublecast.trust.writer` may open one, so that no film leaves without its label.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 import av
 
 from doublecast.disk import atomic_write, disk_message, sync_file, sync_folder
 from doublecast.errors import OutputError
-from doublecast.types import Frame, Patch
+from doublecast.types import U8, Frame, Patch
 from doublecast.video.colour import Converter
 from doublecast.video.mux import FORMATS, assemble
 from doublecast.video.pictures import encode_png
-from doublecast.video.planes import composite, padded_copy, put
+from doublecast.video.planes import change_luma, composite, padded_copy, put
 from doublecast.video.read import TakeInfo
 from doublecast.video.segments import Picture, SegmentStore, SegmentWriter
 from doublecast.video.takes import Take
 
 PRESET = "veryfast"
+Finish: TypeAlias = Callable[[Path, Path, int | None], None]  #: see `FilmEncoder`
 
 
 @contextmanager
@@ -70,7 +73,10 @@ class FilmEncoder:
     Folder: PNGs named as the take's pictures, or frame_000000.png; upright. One ``.png`` for a take of one picture.
 
     parts: folder of finished segments; with the same take, settings and ``job`` a later encoder goes on at
-    `resume_index`. metadata: for the film's header (for PNG: text chunks). problems: what was wrong with the sound.
+    `resume_index`. metadata: for the film's header (for PNG: text chunks). mark: changes every picture after its
+    patches: of a film the upright luma plane, uint8 (H, W), of pictures RGB, uint8 (H, W, 3). finish: called with every
+    finished file before it gets its name, with that name, and with the frame's index where it is a picture; may change
+    the file. problems: what was wrong with the sound.
     Raises OutputError if anything cannot be written; finished segments stay.
     """
 
@@ -85,10 +91,13 @@ class FilmEncoder:
         metadata: Mapping[str, str] | None = None,
         job: str = "",
         preset: str = PRESET,
+        finish: Finish | None = None,
+        mark: Callable[[U8], U8] | None = None,
     ) -> None:
+        self._finish = finish
         self.path, self.take, self.info, self.problems = path, take, info, list[str]()
         self.parts = parts or path.with_name(f".{path.name}.parts")
-        self._metadata, self._closed = dict(metadata or {}), False
+        self._metadata, self._closed, self._mark = dict(metadata or {}), False, mark
         film = is_film(path)
         check_path(path, take)
         stored = (info.height, info.width) if info.orientation.sideways else (info.width, info.height)
@@ -134,7 +143,8 @@ class FilmEncoder:
         with writing(self.path):
             self._store.claim()
         if self._writer is None:
-            data = encode_png(composite(frame.pixels, patches), self._metadata)
+            pixels = composite(frame.pixels, patches)
+            data = encode_png(pixels if self._mark is None else self._mark(pixels), self._metadata)
             with writing(self.path):
                 atomic_write(self.parts / f"{frame.index:08d}.png", data)
         else:
@@ -181,6 +191,8 @@ class FilmEncoder:
             picture = padded_copy(self._converter.planes(frame.native))
             for patch in patches:
                 put(picture, patch, self.info.colour, self.info.orientation, upright)
+        if self._mark is not None:
+            change_luma(picture, self._mark, self.info.orientation, upright)
         picture.pts, picture.time_base = frame.pts, frame.time_base
         return picture
 
@@ -199,6 +211,8 @@ class FilmEncoder:
                 start=self.info.start,
                 metadata=self._metadata,
             )
+            if self._finish is not None:
+                self._finish(temporary, self.path, None)
             sync_file(temporary)
             self._store.place()
             temporary.replace(self.path)
@@ -216,11 +230,20 @@ class FilmEncoder:
             raise OutputError(f"{self.path}: there was no frame to write, so no picture was made.")
         self._store.place()
         if self.path.suffix:
-            atomic_write(self.path, done[0].read_bytes())
+            atomic_write(self.path, self._finished(done[0], self.path))
             return
         self.path.mkdir(exist_ok=True)
         names = picture_names(self.take) if self.take.kind == "pictures" else []
         for part in done:
             index = int(part.stem)
             name = names[index] if names else f"frame_{index:06d}.png"
-            atomic_write(self.path / name, part.read_bytes())
+            atomic_write(self.path / name, self._finished(part, self.path / name))
+
+    def _finished(self, part: Path, final: Path) -> bytes:
+        """What becomes of a picture; its part stays as it is, for the case that this is broken off."""
+        if self._finish is None:
+            return part.read_bytes()
+        temporary = self.parts / "picture.part"
+        shutil.copyfile(part, temporary)
+        self._finish(temporary, final, int(part.stem))
+        return temporary.read_bytes()

@@ -1,6 +1,6 @@
 """Patches go into pictures: into RGB, or into Y'CbCr planes without touching any other sample."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import av
 import cv2
@@ -61,6 +61,20 @@ def put(frame: av.VideoFrame, patch: Patch, colour: Colour, orientation: Orienta
         old = plane(frame, index)[rows, columns]
         new = _to_bytes(mean[:, :, index - 1] + (1 - share) * old)
         np.copyto(old, new, where=share > 0)
+
+
+def change_luma(
+    frame: av.VideoFrame, change: Callable[[U8], U8], orientation: Orientation, upright: tuple[int, int]
+) -> None:
+    """Put ``change`` of the upright luma plane, uint8 (H, W), into a stored yuv420p frame, in place.
+
+    upright: its (width, height). Padding (see `padded_copy`) repeats the changed last row and column.
+    """
+    luma = plane(frame, 0)
+    width, height = (upright[1], upright[0]) if orientation.sideways else upright
+    luma[:height, :width] = orientation.stored(change(orientation.upright(luma[:height, :width])))
+    luma[height:] = luma[height - 1]
+    luma[:, width:] = luma[:, width - 1 : width]
 
 
 def _blocks(mask: Bool, x: int, y: int) -> tuple[F32, slice, slice]:

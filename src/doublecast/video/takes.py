@@ -44,6 +44,31 @@ class Take:
         except OSError as error:
             raise InputError(f"{error.filename}: cannot be read ({error.strerror}). Is the disk connected?") from error
 
+    def sha256(self) -> str:
+        """SHA-256 of the file: 64 hex digits, as `sha256sum` prints it. Of several files: of the lines that `sha256sum`
+        prints of them in this order, with bare names ("HASH  NAME" and a line feed each). Reads every byte, once.
+
+        Raises InputError if a file cannot be read.
+        """
+        try:
+            states = [path.stat() for path in self.files]
+            return _sha256(tuple((p, s.st_size, s.st_mtime_ns) for p, s in zip(self.files, states, strict=True)))
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be read ({error.strerror}). Is the disk connected?") from error
+
+
+@lru_cache(maxsize=64)
+def _sha256(states: tuple[tuple[Path, int, int], ...]) -> str:
+    digests = [(file_sha256(path), path.name) for path, _, _ in states]
+    lines = (f"{digest}  {name}\n".encode("utf-8", "surrogateescape") for digest, name in digests)
+    return digests[0][0] if len(digests) == 1 else hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file: 64 hex digits; read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
 
 @lru_cache(maxsize=64)
 def _hash(states: tuple[tuple[Path, int, int], ...]) -> str:

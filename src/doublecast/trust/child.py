@@ -1,0 +1,80 @@
+"""The process that reads files which may be hostile: one JSON request a line in, one JSON answer a line out."""
+
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+MEMORY = 3 << 30  #: bytes of address space (POSIX)
+FOLDER_TIME = 300.0  #: seconds for the credentials of a folder's pictures
+BAD = 20  #: names of pictures that are told
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    _limit()
+    for line in sys.stdin:
+        answers.write(json.dumps(answer(json.loads(line))) + "\n")
+        answers.flush()
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for, or {"error": ...}; whatever a file makes the libraries do, as long as they return."""
+    from doublecast.trust.inspection import read_credentials
+    from doublecast.trust.reading import read_pictures
+
+    path = Path(request["path"])
+    try:
+        if request["do"] == "pictures":
+            return asdict(read_pictures(path, request["said"], marks=request.get("marks", True)))
+        return _folder(path) if path.is_dir() else asdict(read_credentials(path))
+    except MemoryError:
+        return {"error": "it needs too much memory"}
+    except RecursionError:
+        return {"error": "it is nested too deeply"}
+    except Exception as error:  # the file is told unreadable, whatever it is that fails
+        return {"error": f"{type(error).__name__}: {str(error)[:200]}"}
+
+
+def _folder(folder: Path) -> dict[str, Any]:
+    """Credentials of the first picture whose state is the worst, with the number of each state."""
+    from doublecast.trust.frames import pictures_of
+    from doublecast.trust.inspection import Credentials, read_credentials
+
+    order = ("tampered", "expired", "absent", "valid")
+    worst: Credentials | None = None
+    states: Counter[str] = Counter()
+    films: set[str] = set()
+    bad: list[str] = []
+    end = time.monotonic() + FOLDER_TIME
+    files = pictures_of(folder)
+    for path in files:
+        if time.monotonic() > end:
+            break
+        one = read_credentials(path)
+        states[one.state] += 1
+        if one.state != "valid" and len(bad) < BAD:
+            bad.append(path.name)
+        if one.claim is not None:
+            films.add(str(one.claim.get("watermark", "")))
+        if worst is None or order.index(one.state) < order.index(worst.state):
+            worst = one
+    found = asdict(worst or Credentials("absent"))
+    return {**found, "folder": {"pictures": len(files), "films": len(films), "bad": bad, **states}}
+
+
+def _limit() -> None:
+    """Bound this process's memory, where the system can, and leave no core file."""
+    with suppress(ImportError, OSError, ValueError):  # Windows has no such limits; somebody's may be lower already
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -1,0 +1,428 @@
+"""Certificates, claims, and what is signed into files."""
+
+import datetime
+import http.server
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import c2pa
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
+from pipeline_clips import environment
+from trust_films import FILM, claim, film, remux, signed_film, signed_picture
+from video_clips import make_clip
+
+from doublecast.errors import KeysError, OutputError
+from doublecast.trust import Claim, ClaimedIdentity, ClaimedTake, Signer, certificates, keys, offline
+from doublecast.trust.credentials import ASSERTION, SOURCE_TYPE, sidecar, sign
+from doublecast.trust.inspection import read_credentials
+from doublecast.video import Take
+
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "keys"))
+    return tmp_path / "keys"
+
+
+def pem(key: Any, password: bytes | None = None) -> bytes:
+    form = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, form))
+
+
+def issue(
+    key: Any, *, days: tuple[int, int] = (-1, 300), usage: bool = True, alone: bool = False, ocsp: str = ""
+) -> bytes:
+    """A certificate for ``key``, and that of the authority that issued it (alone: it issued itself)."""
+    authority = key if alone else ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Studio"), x509.NameAttribute(NameOID.COMMON_NAME, "Ana")]
+    )
+    issuer = subject if alone else x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Press Authority")])
+
+    def made(name: x509.Name, public: Any, ca: bool) -> x509.CertificateBuilder:
+        begin, end = (NOW + datetime.timedelta(days=d) for d in days)
+        flags = {"digital_signature": not ca, "key_cert_sign": ca, "crl_sign": ca}
+        others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+        flags |= dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
+        return (
+            x509.CertificateBuilder(issuer, name, public, x509.random_serial_number(), begin, end)
+            .add_extension(x509.BasicConstraints(ca, None), critical=True)
+            .add_extension(x509.KeyUsage(**flags), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
+        )
+
+    leaf = made(subject, key.public_key(), False)
+    if usage:
+        leaf = leaf.add_extension(x509.ExtendedKeyUsage([Usage.EMAIL_PROTECTION]), critical=False)
+    if ocsp:
+        where = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))
+        leaf = leaf.add_extension(x509.AuthorityInformationAccess([where]), critical=False)
+    chain = [leaf] if alone else [leaf, made(issuer, authority.public_key(), True)]
+    digest = None if isinstance(authority, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return b"".join(c.sign(authority, digest).public_bytes(serialization.Encoding.PEM) for c in chain)
+
+
+def files(folder: Path, cert: bytes, key: bytes) -> tuple[Path, Path]:
+    (folder / "cert.pem").write_bytes(cert)
+    (folder / "key.pem").write_bytes(key)
+    return folder / "cert.pem", folder / "key.pem"
+
+
+# -- this machine's own ----------------------------------------------------------------------------------------------
+
+
+def test_the_own_certificate_is_made_once(folder: Path) -> None:
+    first, again = Signer.own(), Signer.own()
+    assert first == again
+    assert "PRIVATE" not in repr(first)
+    assert sorted(path.name for path in folder.iterdir()) == [certificates.AUTHORITY, certificates.SIGNER]
+    if sys.platform != "win32":
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    leaf, authority = x509.load_pem_x509_certificates(first.certificates)
+    left = (leaf.not_valid_after_utc - NOW).days / 365.25
+    assert 29.9 < left < 30.1
+    assert certificates.issued_by(leaf, authority)
+    assert certificates.own_authority() == authority
+
+
+@pytest.mark.parametrize(("years", "renewed"), [(5, False), (11, True), (40, True)])
+def test_it_is_renewed_by_the_same_authority(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, years: int, renewed: bool
+) -> None:
+    before = Signer.own()
+
+    class Later(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> "Later":
+            later = NOW + datetime.timedelta(days=365.25 * years)
+            return cls(later.year, later.month, later.day, later.hour, tzinfo=tz)
+
+    monkeypatch.setattr("doublecast.trust.certificates.datetime.datetime", Later)
+    after = Signer.own()
+    assert (after != before) == renewed
+    authority = certificates.own_authority()
+    assert authority is not None
+    for one in (before, after):
+        assert certificates.issued_by(x509.load_pem_x509_certificates(one.certificates)[0], authority)
+    assert Signer.own() == after
+
+
+@pytest.mark.parametrize("name", [certificates.AUTHORITY, certificates.SIGNER])
+@pytest.mark.parametrize("content", [b"", b"nothing", pem(ec.generate_private_key(ec.SECP256R1()))])
+def test_damaged_own_files_are_named_and_kept(folder: Path, name: str, content: bytes) -> None:
+    Signer.own()
+    (folder / name).write_bytes(content)
+    with pytest.raises(KeysError, match=f"{name} is damaged"):
+        Signer.own()
+    assert (folder / name).read_bytes() == content
+
+
+# -- the user's own --------------------------------------------------------------------------------------------------
+
+P256 = ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (P256, "ES256"),
+        (ec.generate_private_key(ec.SECP384R1()), "ES384"),
+        (ed25519.Ed25519PrivateKey.generate(), "ED25519"),
+        (rsa.generate_private_key(65537, 2048), "PS256"),
+    ],
+)
+def test_a_certificate_of_the_user_signs(tmp_path: Path, key: Any, name: str) -> None:
+    signer = Signer.from_files(*files(tmp_path, issue(key), pem(key)))
+    assert signer.algorithm == name
+    found = read_credentials(signed_picture(tmp_path, signer=signer))
+    assert (found.state, found.ours, found.reasons) == ("valid", True, ())
+    assert found.certificate is not None
+    assert (found.certificate.subject, found.certificate.issuer) == ("Ana, Studio", "Press Authority")
+    assert not found.certificate.this_machine
+    assert found.certificate.fingerprint == signer.fingerprint
+
+
+OTHER = ec.generate_private_key(ec.SECP256R1())
+BAD: dict[str, tuple[bytes, bytes, str]] = {
+    "another key": (issue(P256), pem(OTHER), "not the key of the certificate"),
+    "no certificate": (b"hello", pem(P256), "no certificate in PEM form"),
+    "no key": (issue(P256), b"hello", "no private key in PEM form"),
+    "certificate for key": (issue(P256), issue(P256), "no private key in PEM form"),
+    "encrypted": (issue(P256), pem(P256, b"secret"), "is encrypted"),
+    "expired": (issue(P256, days=(-300, -1)), pem(P256), "expired on"),
+    "not yet": (issue(P256, days=(2, 300)), pem(P256), "not valid before"),
+    "no usage": (issue(P256, usage=False), pem(P256), "does not suit Content Credentials"),
+    "signs itself": (issue(P256, alone=True), pem(P256), "does not suit Content Credentials"),
+    "kind of key": (issue(P256), pem(x25519.X25519PrivateKey.generate()), "cannot sign films"),
+}
+
+
+@pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
+def test_what_cannot_sign_is_told(tmp_path: Path, case: tuple[bytes, bytes, str]) -> None:
+    cert, key, words = case
+    with pytest.raises(KeysError, match=words):
+        Signer.from_files(*files(tmp_path, cert, key))
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    cert, key = files(tmp_path, issue(P256), pem(P256))
+    for given in ((tmp_path / "none", key), (cert, tmp_path / "none"), (tmp_path, key)):
+        with pytest.raises(KeysError, match="cannot be read"):
+            Signer.from_files(*given)
+
+
+# -- claims ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"takes": ()},
+        {"takes": (ClaimedTake("target", "b" * 64),)},
+        {"model": "e" * 63},
+        {"model": "E" * 64},
+        {"replaced": ((1.0, 1.0),)},
+        {"replaced": ((1.0, 2.0), (1.5, 3.0))},
+        {"replaced": ((0.0, float("inf")),)},
+        {"replaced": ((float("nan"), 1.0),)},
+        {"film": "0123"},
+        {"label": {"style": 3}},
+    ],
+)
+def test_claims_are_checked(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Claim"):
+        claim(**change)
+    with pytest.raises(ValueError, match=r"role|sha256"):
+        ClaimedTake("nobody", "x")  # type: ignore[arg-type]
+    for pseudonym, basis, record in (("Ana Müller", "self", ""), ("a", "", ""), ("a", "self", "no hash")):
+        with pytest.raises(ValueError, match="ClaimedIdentity"):
+            ClaimedIdentity("actor", pseudonym, basis, record)
+
+
+def test_a_claim_is_read_as_it_was_written() -> None:
+    said = claim(film="0123456789", label={"style": "corner", "text": "AI-altered"})
+    document = json.loads(json.dumps(said.document()))
+    assert Claim.read(document) == said
+    changes: list[dict[str, Any]] = [{"version": 2}, {"takes": {}}, {"replaced": [1]}, {"label": []}]
+    wrong: list[Any] = [None, [], {}, *({**document, **change} for change in changes)]
+    for broken in wrong:
+        with pytest.raises(ValueError, match="claim"):
+            Claim.read(broken)
+
+
+def test_hashes_are_those_of_other_tools(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "b").write_bytes(b"")
+    abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert Take("a", (tmp_path / "a",), "video").sha256() == abc
+    both = Take("a", (tmp_path / "a", tmp_path / "b"), "pictures").sha256()
+    lines = f"{abc}  a\ne3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  b\n"
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(lines.encode())
+    assert both == digest.finalize().hex()
+
+
+# -- what is in the file ---------------------------------------------------------------------------------------------
+
+
+def store(path: Path) -> dict[str, Any]:
+    reader = c2pa.Reader(str(path), context=offline.context())
+    found: dict[str, Any] = json.loads(reader.json())
+    return found
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mov", ".mkv"])
+def test_films_are_signed(tmp_path: Path, suffix: str) -> None:
+    path = film(tmp_path, f"film{suffix}")
+    assert sidecar(path).exists() == (suffix == ".mkv")
+    found = read_credentials(path)
+    assert (found.state, found.ours, found.reasons) == ("valid", True, ())
+    assert found.place == ("sidecar" if suffix == ".mkv" else "embedded")
+    assert found.certificate is not None
+    assert found.certificate.self_made and found.certificate.this_machine
+    read = Claim.read(found.claim)
+    assert {**vars(read), "label": {}} == vars(claim(film=FILM))
+    assert read.label["text"] == "AI-altered"
+    assert found.claim is not None
+    assert (found.claim["kind"], found.claim["software"]) == ("film", "doublecast 0.1.0")
+
+
+def test_the_manifest_tells_what_was_done(tmp_path: Path) -> None:
+    path = film(tmp_path)
+    report = store(path)
+    active = report["manifests"][report["active_manifest"]]
+    assert "thumbnail" not in json.dumps(report)
+    assert [i["relationship"] for i in active["ingredients"]] == ["parentOf", "componentOf", "inputTo"]
+    actions = next(a for a in active["assertions"] if a["label"].startswith("c2pa.actions"))["data"]["actions"]
+    assert [a["action"] for a in actions] == ["c2pa.opened", "c2pa.placed", "c2pa.edited"]
+    assert actions[-1]["digitalSourceType"] == SOURCE_TYPE
+    assert any(a["label"] == ASSERTION for a in active["assertions"])
+    data = path.read_bytes()
+    for private in (str(tmp_path), "take-of-film", Path.home().name.encode().decode()):
+        if private not in ("", "root"):
+            assert private.encode() not in data
+
+
+def test_pictures_are_signed(tmp_path: Path) -> None:
+    assert read_credentials(signed_picture(tmp_path)).state == "valid"
+    source = make_clip(tmp_path / "in.mp4", size=(96, 64), count=3)
+    found = [read_credentials(path) for path in sorted(signed_film(source, tmp_path / "out").iterdir())]
+    assert [(one.state, one.ours) for one in found] == [("valid", True)] * 3
+    assert all(one.claim is not None and one.claim["kind"] == "picture" for one in found)
+
+
+@pytest.mark.parametrize("last", ["out.mp4", "out.mkv"])
+def test_credentials_of_an_input_are_kept(tmp_path: Path, last: str) -> None:
+    first = film(tmp_path)
+    second = read_credentials(signed_film(first, tmp_path / last, said=claim(model="f" * 64)))
+    assert second.state == "valid"
+    assert second.claim is not None and second.claim["model"] == "f" * 64
+    parent = next(source for source in second.sources if source.relation == "parentOf")
+    assert (parent.generator, parent.ours, parent.sound) == ("doublecast 0.1.0", True, True)
+    damaged = bytearray(first.read_bytes())
+    damaged[-1000] ^= 1
+    (tmp_path / "damaged.mp4").write_bytes(damaged)
+    third = read_credentials(signed_film(tmp_path / "damaged.mp4", tmp_path / "third.mp4"))
+    assert third.state == "valid"
+    assert not next(source for source in third.sources if source.relation == "parentOf").sound
+
+
+def test_pictures_keep_each_its_own(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("1.png", "2.png"):
+        signed_picture(tmp_path / "in", name)
+        (tmp_path / "in" / f"take-of-{name}").unlink()
+    ids = []
+    for path in sorted(signed_film(tmp_path / "in", tmp_path / "out").iterdir()):
+        report = store(path)
+        active = report["manifests"][report["active_manifest"]]
+        ids.append(next(i for i in active["ingredients"] if i["relationship"] == "parentOf")["active_manifest"])
+    sources = [store(tmp_path / "in" / name)["active_manifest"] for name in ("1.png", "2.png")]
+    assert ids == sources
+
+
+# -- put in place at once --------------------------------------------------------------------------------------------
+
+
+def test_an_error_leaves_no_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise c2pa.C2paError("nothing works")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("doublecast.trust.offline.native_signer", fails)
+        with pytest.raises(OutputError, match=r"film\.mp4: its Content Credentials cannot be made \(nothing works\)"):
+            film(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4.parts", "take-of-film.mp4"]
+    assert read_credentials(film(tmp_path)).state == "valid"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "take-of-film.mp4"]
+
+
+MOMENTS = [
+    "doublecast.trust.credentials._builder",
+    "doublecast.trust.offline.native_signer",
+    "os.fsync",
+    "doublecast.video.encode.sync_file",
+    "doublecast.video.segments.SegmentStore.place",
+    "doublecast.video.encode.sync_folder",
+    "doublecast.video.segments.SegmentStore.remove",
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_while_it_is_signed(tmp_path: Path, moment: str, name: str) -> None:
+    """SIGKILL at the moment's first call after the film is assembled: no unsigned film, and the rerun finishes."""
+    script = (
+        "import sys, os, signal; sys.path[:0] = sys.argv[1:2]; import trust_films, doublecast.video.encode as encode;"
+        "from pathlib import Path; from unittest.mock import patch; target = sys.argv[3]; real = encode.assemble\n"
+        "def assemble(*a, **k):\n"
+        "    done = real(*a, **k); patch(target, lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)).start()\n"
+        "    return done\n"
+        "encode.assemble = assemble; trust_films.film(Path(sys.argv[2]), sys.argv[4])"
+    )
+    command = [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path), moment, name]
+    done = subprocess.run(command, env=environment(), check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    path = tmp_path / name
+    assert not path.exists() or read_credentials(path).state == "valid"
+    assert read_credentials(signed_film(tmp_path / "take-of-film.mp4", path)).state == "valid"
+    beside = [f"{name}.c2pa"] if name.endswith("mkv") else []
+    temporary = {p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")}  # of the killed process
+    assert {p.name for p in tmp_path.iterdir()} - temporary == {name, "take-of-film.mp4", *beside}
+
+
+# -- no network ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[str]]]:
+    """A web server on this machine, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
+        thread = threading.Thread(target=http_server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http_server.server_port}", asked
+        http_server.shutdown()
+        thread.join()
+
+
+def test_no_network_is_asked(tmp_path: Path, server: tuple[str, list[str]]) -> None:
+    url, asked = server
+    signer = Signer.from_files(*files(tmp_path, issue(P256, ocsp=f"{url}/ocsp"), pem(P256)))
+    assert read_credentials(film(tmp_path, signer=signer)).state == "valid"
+    plain = signed_picture(tmp_path)
+    native = offline.native_signer(signer.certificates, signer.key, signer.algorithm)
+    made = {"actions": [{"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE}]}
+    builder = c2pa.Builder({"assertions": [{"label": "c2pa.actions.v2", "data": made}]}, offline.context())
+    builder.set_no_embed()
+    builder.set_remote_url(f"{url}/manifest.c2pa")
+    with (tmp_path / "take-of-film.png").open("rb") as source, (tmp_path / "remote.png").open("w+b") as target:
+        builder.sign(native, "image/png", source, target)
+    assert read_credentials(tmp_path / "remote.png").state == "absent"
+    signed_film(tmp_path / "remote.png", tmp_path / "of-remote.png")
+    assert plain.exists() and asked == []
+    with pytest.raises(c2pa.C2paError):  # the same file makes the library ask, were it not told otherwise
+        c2pa.Reader("image/png", io.BytesIO((tmp_path / "remote.png").read_bytes()), context=c2pa.Context())
+    assert asked == ["/manifest.c2pa"]
+
+
+def test_remuxing_takes_them_off(tmp_path: Path) -> None:
+    assert read_credentials(remux(film(tmp_path), tmp_path / "remuxed.mp4")).state == "absent"
+
+
+def test_signing_leaves_the_file_on_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    path.write_bytes(b"no film at all" + os.urandom(100))
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match="cannot be made"):
+        sign(path, path, claim(), Signer.own(), source=None)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["x.mp4"]
