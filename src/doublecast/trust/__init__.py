@@ -1,4 +1,4 @@
-"""The only way out to a file: all that shows an altered face is labelled, marked, signed; and who is used on what basis."""
+"""The only way out to a file: labelled, marked and signed. And who is used on what basis."""
 
 from doublecast.trust.basis import Basis
 from doublecast.trust.certificates import Signer
