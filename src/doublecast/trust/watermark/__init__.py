@@ -1,6 +1,6 @@
 """The invisible mark: 64 bits in every picture of a film, that cuts, compression, scaling and turning leave readable.
 
-`Marker` puts it in, `Detector`, `detect`, `detect_film` and `detect_picture` find it without the original.
+`Marker` puts it in, `Detector`, `detect` and `detect_picture` find it without the original.
 """
 
 from doublecast.trust.watermark.detector import Detector, Found, detect, detect_picture
