@@ -30,7 +30,6 @@ app = typer.Typer(
 app.add_typer(faces, name="faces")
 app.add_typer(bench, name="bench")
 app.add_typer(consent, name="consent")
-app.command()(verify)
 
 
 class Size(StrEnum):
@@ -266,3 +265,6 @@ def weights(
         for row in rows
     ]
     show({"weights": result}, lines, as_json=json)
+
+
+app.command()(verify)
