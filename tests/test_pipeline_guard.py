@@ -36,9 +36,9 @@ def test_a_take_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(guard, "judge", judge)
     with Production(tmp_path / "job") as job:
         guard_side(job, "actor", [take])
-        assert len(looks) == 3 and passed(job, take.key())  # at 0, .5 and 1 s
+        assert len(looks) == 2 and passed(job, take.key())  # at 0 and 1 s
         guard_side(job, "actor", [take])
-        assert len(looks) == 3
+        assert len(looks) == 2
 
 
 def test_a_refused_take_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

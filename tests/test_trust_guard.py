@@ -71,9 +71,9 @@ def looked_at(
 
 
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25), Fraction(60), Fraction(120), Fraction(7)])
-def test_looks_twice_a_second(rate: Fraction, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looks_every_second(rate: Fraction, monkeypatch: pytest.MonkeyPatch) -> None:
     at = looked_at(shown(int(rate * 20), rate), monkeypatch)
-    assert at[0] == 0 and 38 <= len(at) <= 41
+    assert at[0] == 0 and 19 <= len(at) <= 21
     assert np.diff(at).max() <= EVERY + float(1 / rate) + 1e-6
 
 
@@ -125,7 +125,7 @@ def test_a_shot_of_two_seconds_does_not_slip_through(offset: int, cut: bool, mon
     with pytest.raises(RefusedError) as error:
         for index in range(250):
             film.step(Frame(plain(colours[0 if index in exposed else 1]), index, index, Fraction(1, 25)))
-    assert index - exposed[0] <= 25 and "film.mp4: sexual imagery at 0:0" in str(error.value)
+    assert index - exposed[0] <= 30 and "film.mp4: sexual imagery at 0:0" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,9 @@ def test_a_shot_of_two_seconds_does_not_slip_through(offset: int, cut: bool, mon
         ([HIT, 0, 0, 0], None),  # one frame that the next looks do not confirm
         ([HIT, HIT, 0, 0], 1),
         ([HIT, 0, HIT, 0], 2),
-        ([HIT, 0, 0, HIT], 4),  # too far apart; but nothing follows the last one
-        ([HIT, 0, 0, HIT, 0, 0], None),
+        ([HIT, 0, 0, HIT], 3),
+        ([HIT, 0, 0, 0, HIT], 5),  # too far apart; but nothing follows the last one
+        ([HIT, 0, 0, 0, HIT, 0], None),
         ([0, 0, 0, HIT], 4),  # at the end, with nothing to follow
         ([0.99 * HIT] * 6, None),
         ([0.99, 0, 0, 0], None),
@@ -146,7 +147,7 @@ def test_a_hit_needs_a_second_one(
     certainties: list[float], refused: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = 0
-    monkeypatch.setattr(guard, "judge", lambda pixels: ("exposed breast", 0.0, certainties[number]))
+    monkeypatch.setattr(guard, "judge", lambda pixels: ("exposed breast", WATCH, certainties[number]))
     film = Guard([FILM])
 
     def run() -> None:
@@ -235,7 +236,7 @@ def test_no_false_alarm_on_footage(shared: Path, clip: Path) -> None:
         watcher = Guard([clip])
         for _ in watcher.watch(reader):
             pass
-    assert watcher.looks >= 2 * 9
+    assert watcher.looks >= 9
 
 
 def test_boxes_of_faces_do_not_count() -> None:

@@ -38,9 +38,9 @@ from doublecast.types import F32, I64, U8, Frame, Patch
 from doublecast.video import composite
 
 GUARD = 1  #: raise it when takes that passed would have to be looked at again
-EVERY = 0.5  #: seconds between looks
+EVERY = 1.0  #: seconds between looks
 CLOSE = 0.1  #: seconds between looks after a suspicious frame
-NEAR = 1.0  #: seconds for which suspicion lasts
+NEAR = 1.5  #: seconds for which suspicion lasts
 WATCH = 0.3  #: score from which a frame is suspicious
 HIT = 0.5  #: certainty from which a frame of a film is a hit
 STILL = 0.7  #: certainty from which a picture that stands alone is refused
