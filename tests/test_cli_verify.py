@@ -30,6 +30,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return film(tmp_path_factory.mktemp("film"))
 
 
+BASES = ("--actor-consent", "self", "--target-consent", "synthetic")
+
+
 def test_the_verdict_comes_first(path: Path) -> None:
     lines = run("verify", path).stdout.splitlines()
     assert lines[0].startswith("This film was made with doublecast") and lines[1] == ""
@@ -108,9 +111,11 @@ def test_a_production_is_compared(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [["--cert", "c.pem"], ["--key", "k.pem"]])
 def test_a_certificate_needs_its_key(tmp_path: Path, given: list[str]) -> None:
-    result = run("swap", "a.mp4", "b.mp4", "-o", tmp_path / "f.mp4", *given, code=2)
+    result = run("swap", "a.mp4", "b.mp4", "-o", tmp_path / "f.mp4", *BASES, *given, code=2)
     assert "--cert and --key go together" in result.stderr
-    result = run("swap", "a.mp4", "b.mp4", "-o", tmp_path / "f.mp4", "--cert", "c.pem", "--key", "k.pem", code=2)
+    result = run(
+        "swap", "a.mp4", "b.mp4", "-o", tmp_path / "f.mp4", *BASES, "--cert", "c.pem", "--key", "k.pem", code=2
+    )
     assert "c.pem: cannot be read" in result.stderr
 
 

@@ -19,7 +19,7 @@ from trust_films import FILM, claim, film, mutated, remux, signed_film, signed_p
 from video_clips import make_clip
 
 from doublecast.errors import InputError
-from doublecast.trust import Signer, keys, offline
+from doublecast.trust import Label, Signer, keys, offline
 from doublecast.trust.credentials import SOURCE_TYPE, sidecar
 from doublecast.trust.frames import Samples
 from doublecast.trust.inspection import Certificate, Credentials, read_credentials
@@ -262,10 +262,11 @@ def test_the_verdict(credentials: Credentials | None, pictures: Pictures, said: 
 
 def test_labels_are_looked_for(whole: Path, tmp_path: Path) -> None:
     (tmp_path / "plain.png").write_bytes(encode_png(textured(3)))
+    declared = Label(corner="bottom-left").declared()
     for path, said, state in [
-        (whole / "film.png", {"style": "corner", "text": "AI-altered", "corner": "bottom-left"}, "seen"),
+        (whole / "film.png", declared, "seen"),
         (whole / "film.png", None, "seen"),
-        (whole / "film.png", {"style": "corner", "text": "Other words", "corner": "bottom-left"}, "not seen"),
+        (whole / "film.png", {**declared, "text": "Other words"}, "not seen"),
         (whole / "film.png", {"style": "none"}, "declared none"),
         (whole / "film.png", {"style": "something new"}, "unknown"),
         (whole / "film.png", {"text": "", "corner": "nowhere"}, "unknown"),
