@@ -6,7 +6,7 @@ import pytest
 
 from doublecast.disk import fingerprint
 from doublecast.errors import OutputError, ProductionError
-from doublecast.pipeline.convert import claim, promised, refuse_inputs
+from doublecast.pipeline.convert import _film_id, claim, promised, refuse_inputs
 from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.measure import film_take
 from doublecast.production import FilmRecord, Production, TakeInput
@@ -33,6 +33,18 @@ def test_only_what_this_render_placed_is_ours(tmp_path: Path, parts: tuple[str, 
         with pytest.raises(OutputError, match="exists already"):
             claim(job, film, take, key="key", overwrite=False)
         assert claim(job, film, take, key="key", overwrite=True) == fingerprint(film)
+
+
+def test_a_resumed_render_keeps_its_name_and_another_one_gets_a_new_one(tmp_path: Path) -> None:
+    film, other = tmp_path / "film.mp4", tmp_path / "old.mp4"
+    with Production(tmp_path / "job") as job:
+        job.record.films[str(film)] = FilmRecord("asked", "key", film="0123456789")
+        job.record.films[str(other)] = FilmRecord("asked", "key")  # made before films had names
+        job.save()
+    with Production(tmp_path / "job") as job:
+        assert _film_id(job, film, "key") == "0123456789"
+        new = [_film_id(job, film, "another"), _film_id(job, other, "key"), _film_id(job, tmp_path / "x.mp4", "key")]
+        assert len({*new, "0123456789"}) == 4
 
 
 def test_no_film_takes_the_place_of_footage(tmp_path: Path) -> None:

@@ -71,6 +71,39 @@ def quality(
     show({**result, "results": written, "page": page}, lines, as_json=json)
 
 
+@bench.command()
+def watermark(
+    data: Annotated[Path, typer.Option(help="Folder with performers/ and footage/.")] = Path("../shared"),
+    clips: Annotated[str, typer.Option(help="Parts of clips' names with commas between. [default: all]")] = "",
+    json: Json = False,
+) -> None:
+    """Mark real footage, attack it, and read the mark again (some minutes)."""
+    from doublecast.bench.watermark import LEAST_PSNR, MOST_MILLISECONDS
+    from doublecast.bench.watermark import watermark as run
+
+    with Display(errors()) as display:
+        outcome = run(data, clips=_names(clips), on_event=display)
+    lines = [
+        f"{row.clip:<24} {row.attack:<24} {'exact' if row.exact else row.state:<12} z {row.z:4.1f} "
+        f"{GOALS[row.exact] if row.goal else ''}".rstrip()
+        for row in outcome.rows
+    ]
+    lines += [f"{clip:<24} {'PSNR, least':<24} {value:.1f} dB (at least {LEAST_PSNR:g}) {GOALS[value >= LEAST_PSNR]}"
+              for clip, value in outcome.psnr.items()]  # fmt: skip
+    if (spent := outcome.milliseconds) is not None:
+        lines.append(f"to mark a 720p picture: {spent:.1f} ms (at most {MOST_MILLISECONDS:g}), one thread")
+    if outcome.unmarked:
+        lines.append(f"unmarked clips: {outcome.unmarked}, alarms: {len(outcome.alarms)}")
+    lines.append(
+        f"false positives: under {outcome.chance:g} a film (theory): a payload counts from z {outcome.threshold:.2f}, "
+        f"for up to {outcome.most_decoded:,} places decoded"
+    )
+    lines += [f"missed: {what}" for what in outcome.missed]
+    show({**asdict(outcome), "missed": outcome.missed}, lines, as_json=json)
+    if outcome.missed:
+        raise typer.Exit(1)
+
+
 def default_contestant() -> str:
     """The contestant that is what `doublecast swap` does by default."""
     from doublecast.model.train import TrainConfig

@@ -5,6 +5,7 @@
 
 from doublecast.trust.watermark.detector import Detector, Found, detect, detect_picture
 from doublecast.trust.watermark.embed import Marker
+from doublecast.trust.watermark.film import detect_film
 from doublecast.trust.watermark.payload import VERSION, FilmId
 
-__all__ = ["VERSION", "Detector", "FilmId", "Found", "Marker", "detect", "detect_picture"]
+__all__ = ["VERSION", "Detector", "FilmId", "Found", "Marker", "detect", "detect_film", "detect_picture"]

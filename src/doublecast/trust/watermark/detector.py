@@ -17,7 +17,7 @@ State: TypeAlias = Literal["found", "damaged", "absent"]
 WINDOW = 2.0  #: seconds of film that are read together
 FRAMES = 16  #: of a window that are looked at, at most; more add little, since the mark stands still
 POOL = 5  #: windows without a payload that are read together once more
-BUDGET = 120.0  #: seconds of work, after which nothing more is looked at
+BUDGET = 120.0  #: seconds, decoding included, after which nothing more is looked at
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Detector:
 
     Memory does not grow with frames, and hardly with time (a few hundred bytes for every window). At most ``frames``
     pictures of every ``window`` seconds are looked at, spread evenly; windows in which no payload is found are read
-    again together. With ``length`` (of the film, seconds) windows are left out evenly so that the work stays within
-    ``budget`` seconds; without it, whatever comes after the budget is not looked at (see `complete`).
+    again together. With ``length`` (of the film, seconds) windows are left out evenly to stay within ``budget``
+    seconds by the clock; without it, whatever comes after the budget is not looked at (see `complete`).
     Not for several threads at once.
     """
 
@@ -74,12 +74,23 @@ class Detector:
         self._known: Reading | None = None
         self._searched_wide = False
         self.count = Count()  #: what was tried
-        self.spent = 0.0  #: seconds of work so far
         self.complete = True  #: whether no part of the film was left out
+        self._clock: float | None = None
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the first frame came, by the clock: work here and the caller's decoding."""
+        return 0.0 if self._clock is None else time.perf_counter() - self._clock
+
+    @property
+    def resumes(self) -> float:
+        """Time in the film before which no frame will be looked at; a caller that can seek may go there."""
+        return self._opens if self._total is None else 0.0
 
     def add(self, picture: U8, seconds: float) -> None:
         """The next frame: uint8 luma (H, W) or RGB (H, W, 3), upright, and its time in the film."""
-        began = time.perf_counter()
+        if self._clock is None:
+            self._clock = time.perf_counter()
         if self._begun is None:
             self._begun = self._opens = seconds
         if self._total is not None and seconds >= self._start + self._window - 1e-6:
@@ -96,18 +107,15 @@ class Detector:
                 self._total += fine
             self._next += self._every
         self._end = seconds
-        self.spent += time.perf_counter() - began
 
     def result(self) -> list[Found]:
         """What the film says, stretch by stretch in order of time; one "absent" for a film without a mark.
 
         Stretches with the same answer that follow each other are one. May be called at any time, and again.
         """
-        began = time.perf_counter()
         if self._total is not None:
             self._close()
         self._read_pool()
-        self.spent += time.perf_counter() - began
         found: list[Found] = []
         for span in self._spans:
             now = self._found(span)
