@@ -1,6 +1,7 @@
 """The command line from outside: what it prints, refuses and keeps."""
 
 import errno
+import hashlib
 import itertools
 import json
 import os
@@ -266,6 +267,19 @@ def test_film_has_all_frames_and_sound(made: Made) -> None:
     assert count_frames(made.film) == count_frames(made.actor) == 75
     with av.open(str(made.film)) as film:
         assert film.streams.audio and "AI-altered" in film.metadata["comment"]
+
+
+def test_the_film_is_what_it_says(made: Made) -> None:
+    found = json.loads(run("verify", made.film, "--production", made.folder, "--json").stdout)
+    answers = {check["what"]: check["answer"] for check in found["production"]}
+    assert answers == {
+        "film log": "yes", "take 1 (actor)": "yes", "take 2 (target)": "yes", "model": "yes",
+        "consent (actor)": "yes", "consent (target)": "yes",
+    }  # fmt: skip
+    said = found["credentials"]["claim"]
+    assert said["takes"][0]["sha256"] == hashlib.sha256(made.actor.read_bytes()).hexdigest()
+    assert [mark["film"] for mark in found["pictures"]["marks"]] == [said["watermark"]]
+    assert said["replaced"] == [[0.0, 3.0]]
 
 
 def test_same_command_again_does_nothing(made: Made) -> None:

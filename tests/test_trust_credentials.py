@@ -1,6 +1,5 @@
-"""Certificates, claims, and what is signed into files."""
+"""Claims, and what is signed into files."""
 
-import datetime
 import http.server
 import io
 import json
@@ -15,177 +14,17 @@ from typing import Any
 
 import c2pa
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
-from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
+from cryptography.hazmat.primitives import hashes
 from pipeline_clips import environment
+from trust_certificates import P256, files, issue, pem
 from trust_films import FILM, claim, film, remux, signed_film, signed_picture
 from video_clips import make_clip
 
-from doublecast.errors import KeysError, OutputError
-from doublecast.trust import Claim, ClaimedIdentity, ClaimedTake, Signer, certificates, keys, offline
+from doublecast.errors import OutputError
+from doublecast.trust import Claim, ClaimedIdentity, ClaimedTake, Signer, offline
 from doublecast.trust.credentials import ASSERTION, SOURCE_TYPE, sidecar, sign
 from doublecast.trust.inspection import read_credentials
 from doublecast.video import Take
-
-NOW = datetime.datetime.now(datetime.UTC)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "keys"))
-    return tmp_path / "keys"
-
-
-def pem(key: Any, password: bytes | None = None) -> bytes:
-    form = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    return bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, form))
-
-
-def issue(
-    key: Any, *, days: tuple[int, int] = (-1, 300), usage: bool = True, alone: bool = False, ocsp: str = ""
-) -> bytes:
-    """A certificate for ``key``, and that of the authority that issued it (alone: it issued itself)."""
-    authority = key if alone else ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Studio"), x509.NameAttribute(NameOID.COMMON_NAME, "Ana")]
-    )
-    issuer = subject if alone else x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Press Authority")])
-
-    def made(name: x509.Name, public: Any, ca: bool) -> x509.CertificateBuilder:
-        begin, end = (NOW + datetime.timedelta(days=d) for d in days)
-        flags = {"digital_signature": not ca, "key_cert_sign": ca, "crl_sign": ca}
-        others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
-        flags |= dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
-        return (
-            x509.CertificateBuilder(issuer, name, public, x509.random_serial_number(), begin, end)
-            .add_extension(x509.BasicConstraints(ca, None), critical=True)
-            .add_extension(x509.KeyUsage(**flags), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
-        )
-
-    leaf = made(subject, key.public_key(), False)
-    if usage:
-        leaf = leaf.add_extension(x509.ExtendedKeyUsage([Usage.EMAIL_PROTECTION]), critical=False)
-    if ocsp:
-        where = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))
-        leaf = leaf.add_extension(x509.AuthorityInformationAccess([where]), critical=False)
-    chain = [leaf] if alone else [leaf, made(issuer, authority.public_key(), True)]
-    digest = None if isinstance(authority, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    return b"".join(c.sign(authority, digest).public_bytes(serialization.Encoding.PEM) for c in chain)
-
-
-def files(folder: Path, cert: bytes, key: bytes) -> tuple[Path, Path]:
-    (folder / "cert.pem").write_bytes(cert)
-    (folder / "key.pem").write_bytes(key)
-    return folder / "cert.pem", folder / "key.pem"
-
-
-# -- this machine's own ----------------------------------------------------------------------------------------------
-
-
-def test_the_own_certificate_is_made_once(folder: Path) -> None:
-    first, again = Signer.own(), Signer.own()
-    assert first == again
-    assert "PRIVATE" not in repr(first)
-    assert sorted(path.name for path in folder.iterdir()) == [certificates.AUTHORITY, certificates.SIGNER]
-    if sys.platform != "win32":
-        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
-    leaf, authority = x509.load_pem_x509_certificates(first.certificates)
-    left = (leaf.not_valid_after_utc - NOW).days / 365.25
-    assert 29.9 < left < 30.1
-    assert certificates.issued_by(leaf, authority)
-    assert certificates.own_authority() == authority
-
-
-@pytest.mark.parametrize(("years", "renewed"), [(5, False), (11, True), (40, True)])
-def test_it_is_renewed_by_the_same_authority(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, years: int, renewed: bool
-) -> None:
-    before = Signer.own()
-
-    class Later(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> "Later":
-            later = NOW + datetime.timedelta(days=365.25 * years)
-            return cls(later.year, later.month, later.day, later.hour, tzinfo=tz)
-
-    monkeypatch.setattr("doublecast.trust.certificates.datetime.datetime", Later)
-    after = Signer.own()
-    assert (after != before) == renewed
-    authority = certificates.own_authority()
-    assert authority is not None
-    for one in (before, after):
-        assert certificates.issued_by(x509.load_pem_x509_certificates(one.certificates)[0], authority)
-    assert Signer.own() == after
-
-
-@pytest.mark.parametrize("name", [certificates.AUTHORITY, certificates.SIGNER])
-@pytest.mark.parametrize("content", [b"", b"nothing", pem(ec.generate_private_key(ec.SECP256R1()))])
-def test_damaged_own_files_are_named_and_kept(folder: Path, name: str, content: bytes) -> None:
-    Signer.own()
-    (folder / name).write_bytes(content)
-    with pytest.raises(KeysError, match=f"{name} is damaged"):
-        Signer.own()
-    assert (folder / name).read_bytes() == content
-
-
-# -- the user's own --------------------------------------------------------------------------------------------------
-
-P256 = ec.generate_private_key(ec.SECP256R1())
-
-
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [
-        (P256, "ES256"),
-        (ec.generate_private_key(ec.SECP384R1()), "ES384"),
-        (ed25519.Ed25519PrivateKey.generate(), "ED25519"),
-        (rsa.generate_private_key(65537, 2048), "PS256"),
-    ],
-)
-def test_a_certificate_of_the_user_signs(tmp_path: Path, key: Any, name: str) -> None:
-    signer = Signer.from_files(*files(tmp_path, issue(key), pem(key)))
-    assert signer.algorithm == name
-    found = read_credentials(signed_picture(tmp_path, signer=signer))
-    assert (found.state, found.ours, found.reasons) == ("valid", True, ())
-    assert found.certificate is not None
-    assert (found.certificate.subject, found.certificate.issuer) == ("Ana, Studio", "Press Authority")
-    assert not found.certificate.this_machine
-    assert found.certificate.fingerprint == signer.fingerprint
-
-
-OTHER = ec.generate_private_key(ec.SECP256R1())
-BAD: dict[str, tuple[bytes, bytes, str]] = {
-    "another key": (issue(P256), pem(OTHER), "not the key of the certificate"),
-    "no certificate": (b"hello", pem(P256), "no certificate in PEM form"),
-    "no key": (issue(P256), b"hello", "no private key in PEM form"),
-    "certificate for key": (issue(P256), issue(P256), "no private key in PEM form"),
-    "encrypted": (issue(P256), pem(P256, b"secret"), "is encrypted"),
-    "expired": (issue(P256, days=(-300, -1)), pem(P256), "expired on"),
-    "not yet": (issue(P256, days=(2, 300)), pem(P256), "not valid before"),
-    "no usage": (issue(P256, usage=False), pem(P256), "does not suit Content Credentials"),
-    "signs itself": (issue(P256, alone=True), pem(P256), "does not suit Content Credentials"),
-    "kind of key": (issue(P256), pem(x25519.X25519PrivateKey.generate()), "cannot sign films"),
-}
-
-
-@pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
-def test_what_cannot_sign_is_told(tmp_path: Path, case: tuple[bytes, bytes, str]) -> None:
-    cert, key, words = case
-    with pytest.raises(KeysError, match=words):
-        Signer.from_files(*files(tmp_path, cert, key))
-
-
-def test_missing_files_are_named(tmp_path: Path) -> None:
-    cert, key = files(tmp_path, issue(P256), pem(P256))
-    for given in ((tmp_path / "none", key), (cert, tmp_path / "none"), (tmp_path, key)):
-        with pytest.raises(KeysError, match="cannot be read"):
-            Signer.from_files(*given)
-
 
 # -- claims ----------------------------------------------------------------------------------------------------------
 

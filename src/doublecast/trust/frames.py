@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from doublecast.types import U8
 from doublecast.video import PICTURES, read_picture, read_png_text
@@ -54,6 +55,7 @@ class Samples:
         self._end = time.monotonic() + BUDGET
         self._files: list[Path] = []
         self._container: Any = None
+        self._shapes = {shape: VideoReformatter() for shape in ("rgb24", "gray")}
         if path.is_dir():
             found = pictures_of(path)
             chosen = np.linspace(0, len(found) - 1, min(SERIES, len(found))).round().astype(int)
@@ -129,7 +131,8 @@ class Samples:
                     return
                 if seconds >= start - 0.01 or not start:
                     shape = "rgb24" if last < 0 or int(seconds) != int(last) else "gray"
-                    pixels = np.asarray(frame.to_ndarray(format=shape), np.uint8)
+                    plain = self._shapes[shape].reformat(frame, format=shape, threads=1)  # to_ndarray's threads add up
+                    pixels = np.asarray(plain.to_ndarray(), np.uint8)
                     yield orientation_of(frame).upright(pixels), seconds
                     last = seconds
 
