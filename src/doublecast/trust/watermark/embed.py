@@ -30,20 +30,28 @@ class Marker:
         if width < 1 or height < 1:
             raise ValueError(f"a picture has at least 1x1 pixels, got {width}x{height}")
         self.film, self.width, self.height = film, width, height
+        self._buffer = np.empty((height, width), np.float32)  # getting new memory for every picture costs 3 ms at 720p
 
     def delta(self, luma: U8) -> F32:
         """What to add to the upright luma plane, uint8 (H, W): float32 (H, W), grey levels."""
+        return self._delta(luma).copy()
+
+    def _delta(self, luma: U8) -> F32:
+        """`delta` in the buffer, which the next call overwrites."""
         check("luma", luma, (self.height, self.width), np.uint8)
-        return np.asarray(cv2.multiply(_strength(luma), _pattern(self.film, self.width, self.height)), np.float32)
+        size = self.width, self.height
+        cv2.resize(_strength(luma), size, dst=self._buffer, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(self._buffer, _pattern(self.film, *size), dst=self._buffer)
+        return self._buffer
 
     def mark_luma(self, luma: U8) -> U8:
         """The upright luma plane, uint8 (H, W), with the mark."""
-        return np.asarray(cv2.add(luma, self.delta(luma), dtype=cv2.CV_8U), np.uint8)
+        return np.asarray(cv2.add(luma, self._delta(luma), dtype=cv2.CV_8U), np.uint8)
 
     def mark_rgb(self, pixels: U8) -> U8:
         """A still, uint8 (H, W, 3) RGB, with the mark: red, green and blue change alike, so only luma does."""
         check("pixels", pixels, (self.height, self.width, 3), np.uint8)
-        delta = self.delta(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8))
+        delta = self._delta(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8))
         return np.asarray(cv2.add(pixels, cv2.merge([delta, delta, delta]), dtype=cv2.CV_8U), np.uint8)
 
     def mark(self, picture: U8) -> U8:
@@ -62,7 +70,7 @@ def _pattern(film: FilmId, width: int, height: int) -> F32:
 
 
 def _strength(luma: U8) -> F32:
-    """Root mean square of the mark at every pixel: float32 (H, W), grey levels."""
+    """Root mean square of the mark, grey levels: float32, COARSE times smaller than the picture."""
     height, width = luma.shape
     size = max(1, width // COARSE), max(1, height // COARSE)
     small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -72,4 +80,4 @@ def _strength(luma: U8) -> F32:
     strength *= np.clip((small - BLACK) / (SHADE - BLACK), IN_BLACK, 1)
     most = 255.0**2 / 10 ** (PSNR / 10) - ROUNDING
     strength *= min(1.0, float(np.sqrt(most / np.square(strength).mean())))
-    return np.asarray(cv2.resize(strength, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(strength, np.float32)
