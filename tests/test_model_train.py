@@ -18,9 +18,10 @@ from doublecast.errors import InputError, ModelError, NoFaceError, OutputError
 from doublecast.events import Event, Saved, Step
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.model import augment, checkpoint, losses
+from doublecast.model.device import choose_device
 from doublecast.model.material import rarity, spread
 from doublecast.model.networks import Network, NetworkConfig, pack
-from doublecast.model.train import TrainConfig, choose_device, train
+from doublecast.model.train import TrainConfig, train
 from doublecast.types import VECTOR
 
 

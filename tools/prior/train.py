@@ -20,10 +20,10 @@ from torch import Tensor
 
 from doublecast.model import augment, losses
 from doublecast.model.augment import AugmentConfig
+from doublecast.model.device import low_precision
 from doublecast.model.networks import pack
 from doublecast.model.prior import Prior
 from doublecast.model.space import importance
-from doublecast.model.train import low_precision
 
 RATE, BATCH = 1e-3, 16
 SELF = 0.3  #: part of the pairs in which both are to stay who they are

@@ -19,9 +19,10 @@ from doublecast.errors import InputError, ModelError
 from doublecast.faceset import FaceStore
 from doublecast.film.swap import Swapper
 from doublecast.model import checkpoint
+from doublecast.model.device import choose_device
 from doublecast.model.material import gather
 from doublecast.model.networks import SIZES
-from doublecast.model.train import TrainConfig, Trainer, choose_device
+from doublecast.model.train import TrainConfig, Trainer
 
 __all__ = ["Contestant", "Converter", "build", "contestants", "names"]
 

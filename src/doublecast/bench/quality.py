@@ -34,7 +34,7 @@ from doublecast.metrics import Measure
 from doublecast.trust import Label, Statement, save_picture
 from doublecast.types import U8, Crop
 
-QUALITY = 1  #: raise it when points would come out differently: they are then measured again
+QUALITY = 2  #: raise it when points would come out differently: they are then measured again
 MINUTES = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 SNAPSHOT = 60.0  #: seconds of training between snapshots
 SHOWN = 6  #: held-out frames in a strip

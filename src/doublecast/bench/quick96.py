@@ -22,7 +22,7 @@ from doublecast.bench.crops import CropConverter, Faces, full_face, gather, hull
 from doublecast.bench.original import Upscale
 from doublecast.bench.warps import displaced, look_up, rotate_zoom_shift, structural
 from doublecast.faceset import FaceStore
-from doublecast.model.train import low_precision
+from doublecast.model.device import low_precision
 from doublecast.types import F32, U8
 
 SIZE = 96

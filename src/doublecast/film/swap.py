@@ -12,11 +12,11 @@ from doublecast.film import detail, person, shape
 from doublecast.film.colour import colour_gain, feature_gain, tone_apart
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.model.checkpoint import load_network
+from doublecast.model.device import choose_device, precise
 from doublecast.model.material import spread
 from doublecast.model.networks import pack
 from doublecast.model.occlusion import look
 from doublecast.model.space import draw, fade, unwrap
-from doublecast.model.train import choose_device
 from doublecast.types import F32, U8, Face, Frame, Patch
 
 SAMPLES = 800  #: faces that a resting shape is learned from
@@ -63,7 +63,9 @@ class Swapper:
         own = _shape_of(actor)
         self._shapes = own, shape.settle(_shape_of(target), own)
         size = self._network.config.size
-        self._person = person.difference(self._network.encoder, actor, target, size, self._device)
+        self._type = precise(self._device)
+        self._person = person.difference(self._network.encoder, actor, target, size, self._device).to(self._type)
+        self._network.to(self._type)
         self._detail = detail.learn(target, size)
         self._tone = tone_apart(_skin_of(actor), _skin_of(target))
         self._matches: dict[int, _Match] = {}
@@ -102,12 +104,13 @@ class Swapper:
         return blend(frame.pixels, drawing, texture, fade(size), kept=kept)
 
     @torch.inference_mode()
-    def _decode(self, seen: U8, visible: U8) -> list[F32]:
+    def _decode(self, picture: U8, visible: U8) -> list[F32]:
         """The face by the target's decoder and by the actor's own, float32 (S, S, 3) each."""
-        pixels = torch.from_numpy(seen).permute(2, 0, 1)[None].to(self._device)
+        pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].to(self._device)
         mask = torch.from_numpy(visible)[None, None].to(self._device)
-        code = self._network.encoder(pack(pixels, mask).contiguous(memory_format=torch.channels_last))
         target, actor = (self._network.decoders[k] for k in self._sides)
+        seen = pack(pixels, mask).to(self._type).contiguous(memory_format=torch.channels_last)
+        code = self._network.encoder(seen)
         decoded = (target(code + self._person)[0], actor(code)[0])
         return [np.ascontiguousarray(x.permute(1, 2, 0).float().cpu().numpy()) for x in decoded]
 

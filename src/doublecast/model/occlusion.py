@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from doublecast.model.device import precise
 from doublecast.model.networks import Down, Residual, Up, pack
 from doublecast.model.prior import read
 from doublecast.model.space import importance
@@ -68,7 +69,7 @@ def load() -> Occlusion:
     network = Occlusion()
     with as_file(files("doublecast.assets") / FILE) as path:
         network.load_state_dict({name: value.float() for name, value in read(path).items()})
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False).to(precise(torch.device("cpu")), memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 @torch.inference_mode()
@@ -82,7 +83,8 @@ def coverage(textures: Tensor, visible: Tensor) -> Tensor:
         seen = pack(x, v)
         if size != SIDE:
             seen = F.interpolate(seen, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=size > SIDE)
-        sure = torch.sigmoid(SHARP * network(seen.contiguous(memory_format=torch.channels_last)) - SURE)
+        logits = network(seen.to(precise(seen.device)).contiguous(memory_format=torch.channels_last))
+        sure = torch.sigmoid(SHARP * logits - SURE)
         if size != SIDE:
             sure = F.interpolate(sure, (size, size), mode="bilinear", align_corners=False)
         found.append((255 * sure * (v > 0)).round().to(torch.uint8))

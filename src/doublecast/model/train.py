@@ -15,6 +15,7 @@ from doublecast.events import Event, Note, Progress, Saved, Step
 from doublecast.faceset import FaceStore
 from doublecast.model import augment, checkpoint, losses, prior
 from doublecast.model.augment import AugmentConfig
+from doublecast.model.device import autocast, choose_device
 from doublecast.model.material import Material, gather, spread
 from doublecast.model.networks import SIZES, Network, NetworkConfig, pack
 from doublecast.model.preview import Sitter, sheet, sitters
@@ -59,26 +60,6 @@ class TrainConfig:
         return min(1.0, share)
 
 
-def choose_device(name: str) -> torch.device:
-    """The device to run on; ``auto`` takes CUDA, then MPS, then the CPU. Raises InputError when it is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(device for device, ready in there.items() if ready)
-    if not there.get(name, False):
-        raise InputError(
-            f"device {name!r} is not available here; choose one of {', '.join(d for d, ok in there.items() if ok)}"
-        )
-    return torch.device(name)
-
-
-def low_precision(device: torch.device) -> bool:
-    """Whether bfloat16 is faster on this device: CUDA from Ampere on, CPUs with bfloat16 instructions."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
 class Trainer:
     """Everything a run changes: network, averaged network, optimizer, sampler, counters."""
 
@@ -95,7 +76,6 @@ class Trainer:
         )
         self.rng = torch.Generator().manual_seed(config.seed)
         self.weight = torch.from_numpy(importance(config.size))[None, None].to(device)
-        self.bfloat = low_precision(device)
         self.step, self.faces, self.seconds = 0, 0, 0.0
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,7 +101,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         seen, truth, weight = self.batch()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat):
+        with autocast(self.device):
             outputs = self.network(seen, [self.config.batch] * len(self.sides))
         output = torch.cat(outputs).float()
         parts = losses.reconstruction(output, truth, weight)

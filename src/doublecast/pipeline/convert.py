@@ -11,6 +11,7 @@ from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
 from doublecast.model.checkpoint import latest
+from doublecast.model.device import one_thread
 from doublecast.pipeline.claims import claim_of, claimed_takes
 from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.curate import check_curated
@@ -203,7 +204,7 @@ def _render(
         film=FilmId(record.film), parts=parts, overwrite=True, crf=CRF, job=record.key,
     )  # fmt: skip
     depth = depth_for(info.width, info.height)
-    with writer, Reader(take, start=writer.resume_index) as reader, Flow(depth=depth) as flow:
+    with one_thread(), writer, Reader(take, start=writer.resume_index) as reader, Flow(depth=depth) as flow:
         start = writer.resume_index
         faces = smooth(store.scan(take=take.key(), person=0, start=max(0, start - LEAD_IN)))
         frames = together(flow.ahead(reader, name="decode"), faces)
