@@ -105,3 +105,25 @@ def test_covered_texels_learn_from_their_mirror_image_and_the_skin_around() -> N
     assert bool((taught[0, 0, :8] == round(255 * occlusion.FILLED)).all())
     untouched, same = occlusion.fill(x, v, v)
     assert torch.equal(untouched, x) and torch.equal(same, v)
+
+
+def test_a_turned_away_cheek_is_left_as_it_is() -> None:
+    """Visibility is a ramp: texels that the camera sees at a flat angle are not covered."""
+    size = 64
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.integers(0, 255, (1, 3, size, size), np.uint8))
+    visible = torch.full((1, 1, size, size), 255, dtype=torch.uint8)
+    visible[..., : size // 2] = 60
+    filled, taught = occlusion.fill(x, visible, visible)
+    assert torch.equal(filled, x) and torch.equal(taught, visible)
+    covered = torch.zeros_like(visible)
+    covered[..., :10] = 255
+    filled, taught = occlusion.fill(x, visible, occlusion.bare(visible, covered))
+    assert torch.equal(filled[..., 20:], x[..., 20:]) and not torch.equal(filled[..., :8], x[..., :8])
+
+
+def test_a_face_that_is_covered_all_over_teaches_nothing() -> None:
+    x = torch.full((1, 3, 64, 64), 90, dtype=torch.uint8)
+    visible = torch.full((1, 1, 64, 64), 255, dtype=torch.uint8)
+    filled, taught = occlusion.fill(x, visible, torch.zeros_like(visible))
+    assert torch.equal(filled, x) and not taught.any()

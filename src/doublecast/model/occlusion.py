@@ -113,11 +113,13 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
     Returns textures uint8 (N, 3, S, S), and how much each texel counts in training, uint8 (N, 1, S, S).
     """
     size = textures.shape[-1]
-    lost = (visible > 0) & (seen < 128)
+    lost = (visible > 0) & (2 * seen.int() < visible)
     open_eyes = torch.from_numpy(importance(size) > 2.5)
     filled, taught = textures.clone(), seen.clone()
     for row in torch.nonzero(lost.flatten(1).any(1))[:, 0].tolist():
         weight: F32 = np.asarray(seen[row, 0].numpy(), np.float32) / np.float32(255)
+        if weight.sum() < size:  # hardly anything to go by
+            continue
         picture: F32 = np.asarray(textures[row].permute(1, 2, 0).numpy(), np.float32)
         light = _around(picture, weight, 0.2 * size)
         other, mirrored = (np.ascontiguousarray(x[:, ::-1], np.float32) for x in (picture, weight))
