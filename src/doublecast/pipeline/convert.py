@@ -14,12 +14,11 @@ from doublecast.model.checkpoint import latest
 from doublecast.model.device import one_thread
 from doublecast.pipeline.claims import claim_of, claimed_takes
 from doublecast.pipeline.consent import check_consent
-from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.guard import check_guard
 from doublecast.pipeline.takes import stored_take
 from doublecast.pipeline.train import model_folder
-from doublecast.production import SIDES, FilmRecord, Production, TakeInput, opened
+from doublecast.production import FilmRecord, Production, TakeInput, opened
 from doublecast.trust import Claim, FilmId, FilmWriter, Label, Signer, Statement, check_output, claimed
 from doublecast.types import Face, Frame, Patch
 from doublecast.video import Reader, Take, TakeInfo, probe
@@ -45,11 +44,12 @@ def convert(
 
     output: film.mp4 (or .mov, .mkv) for one take; with several, the take's name is added: film-NAME.mp4. Without a
     suffix the output is a folder of PNG pictures (with several takes a folder of such folders).
-    size: of the model; by default the one trained last. label: by default in the corner that no face comes into.
-    signer: of the films' credentials, by default this machine's own certificate.
-    Raises OutputError (exists, disk full), ProductionError (no model), InputError (a take was changed or moved),
-    ConsentError (see `pipeline.consent`), RefusedError (sexual imagery; nothing is left of the film then), KeysError
-    (no certificate can be made or read).
+    size: of the model, the newest of this size; by default the one trained last. label: by default in the corner that
+    no face comes into. signer: of the films' credentials, by default this machine's own certificate.
+    Raises OutputError (exists, disk full), ProductionError (no model, or the record names other takes than are there),
+    ModelError (the model is of other takes or people), InputError (a take was changed or moved), ConsentError (see
+    `pipeline.consent`), RefusedError (sexual imagery; nothing is left of the film then), KeysError (no certificate can
+    be made or read).
     """
     with opened(production) as job, disk_errors(job.folder):
         return convert_takes(
@@ -75,8 +75,6 @@ def convert_takes(
     checkpoint = latest(model_folder(job, size))
     if checkpoint is None:
         raise ProductionError(f"{job.folder} has no model of this size yet; run: doublecast train {job.folder}")
-    for side in SIDES:
-        check_curated(job, side)
     check_consent(job, on_event)
     check_guard(job, on_event)
     inputs = job.inputs("actor")
