@@ -1,11 +1,12 @@
 """Actor's takes + checkpoint -> labelled films: decode, swap, write; a killed render goes on where it was."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from doublecast.disk import disk_errors, fingerprint, key_of
-from doublecast.errors import OutputError, ProductionError
+from doublecast.disk import disk_errors, disk_message, fingerprint, key_of
+from doublecast.errors import OutputError, ProductionError, RefusedError
 from doublecast.events import Listener, Note, Progress, ignore
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
@@ -95,16 +96,16 @@ def convert_takes(
     takes = claimed_takes(job) if plan else ()
     for planned in plan:
         film, record = planned.film, planned.record
-        with job.timed(f"convert {planned.take.name}", record.key):
-            job.record.films[str(film)] = record
-            job.save()
+        parts = job.renders(film, record.key)
+        with job.timed(f"convert {planned.take.name}", record.key), _forgotten_if_refused(job, film):
+            _begin(job, film, record, parts)
             swapper = swapper or Swapper(checkpoint, actor, target, device=device)
             swapper.begin()
             info = probe(planned.take)
             said = claim_of(
                 planned.given, info, takes=takes, actor=actor, checkpoint=checkpoint, identities=claimed(job.folder)
             )
-            _render(swapper, actor, planned, info, job.renders(film, record.key), said, signer, on_event)
+            _render(swapper, actor, planned, info, parts, said, signer, on_event)
             job.record.films[str(film)] = replace(record, after=fingerprint(film))
     return films
 
@@ -172,6 +173,31 @@ def claim(job: Production, film: Path, take: Take, *, key: str, overwrite: bool)
             return known.before
     check_output(film, take, overwrite=overwrite)
     return now
+
+
+def _begin(job: Production, film: Path, record: FilmRecord, parts: Path) -> None:
+    """Record that ``film`` is being made. Its parts are there first: a record without them means a finished film."""
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(disk_message(parts, error)) from error
+    job.record.films[str(film)] = record
+    job.save()
+
+
+@contextmanager
+def _forgotten_if_refused(job: Production, film: Path) -> Iterator[None]:
+    """Nothing is kept of a film that the guard refuses, so what lies at ``film`` is not taken for it later on; the
+    record of a finished film that it was to replace stays."""
+    before = job.record.films.get(str(film))
+    try:
+        yield
+    except RefusedError:
+        job.record.films.pop(str(film), None)
+        if before is not None and before.after:
+            job.record.films[str(film)] = before
+        job.save()
+        raise
 
 
 def _film_id(job: Production, film: Path, key: str) -> str:
