@@ -285,6 +285,41 @@ def test_a_film_that_would_show_it_is_not_made(mine: Path, tmp_path: Path, monke
     assert "film.mp4: sexual imagery at 1.4" in told
     assert not list((mine / "renders").glob("*"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["job"]
+    (tmp_path / "film.mp4").write_bytes(b"something else")
+    assert "exists already" in run("convert", mine, "-o", tmp_path / "film.mp4", code=2)
+
+
+def test_what_appears_where_a_film_was_begun_is_not_that_film(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("doublecast.pipeline.convert.Swapper", stopped)
+        run("convert", mine, "-o", tmp_path / "film.mp4", code=130)
+    (tmp_path / "film.mp4").write_bytes(b"something else")
+    assert "exists already" in run("convert", mine, "-o", tmp_path / "film.mp4", code=2)
+    (tmp_path / "film.mp4").unlink()
+    run("convert", mine, "-o", tmp_path / "film.mp4")
+    assert count_frames(tmp_path / "film.mp4") == COUNT
+
+
+def test_a_film_shows_nobody_but_whose_record_is_in_force(clips: Clips, tmp_path: Path) -> None:
+    require_weights()
+    job, film = tmp_path / "job", tmp_path / "film.mp4"
+    run("extract", clips.target, "--to", job, "--side", "actor", "--consent", "synthetic")
+    extract = ["extract", clips.both, "--to", job, "--side", "target", "--consent", "synthetic", "--face"]
+    run(*extract, "0")
+    run("train", job, *SHORT)
+    assert "another person" in run(*extract, "1", code=2)
+    run("consent", "revoke", job, "--side", "target")
+    run("consent", "add", job, "research:the other one, CC0", "--side", "target")
+    assert "was trained on other takes or people" in run("convert", job, "-o", film, code=2)
+    assert "no model of this size" in run("convert", job, "-o", film, "--size", "128", code=2)
+    with Production(job) as made:
+        assert list(made.record.models) == ["model-128"]
+    assert not film.exists()
 
 
 def test_takes_of_older_productions_are_looked_at_first(

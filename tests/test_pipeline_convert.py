@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from doublecast.disk import fingerprint
-from doublecast.errors import OutputError, ProductionError
-from doublecast.pipeline.convert import _film_id, claim, promised, refuse_inputs
+from doublecast.errors import OutputError, ProductionError, RefusedError
+from doublecast.pipeline.convert import _begin, _film_id, _forgotten_if_refused, claim, promised, refuse_inputs
 from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.measure import film_take
 from doublecast.production import FilmRecord, Production, TakeInput
@@ -33,6 +33,33 @@ def test_only_what_this_render_placed_is_ours(tmp_path: Path, parts: tuple[str, 
         with pytest.raises(OutputError, match="exists already"):
             claim(job, film, take, key="key", overwrite=False)
         assert claim(job, film, take, key="key", overwrite=True) == fingerprint(film)
+
+
+def test_from_the_first_record_on_nothing_else_is_taken_for_the_film(tmp_path: Path) -> None:
+    film, take, record = tmp_path / "film.mp4", Take("a", (tmp_path / "a.mp4",), "video"), FilmRecord("asked", "key")
+    with Production(tmp_path / "job") as job:
+        _begin(job, film, record, job.renders(film, "key"))  # killed right after it
+    film.write_bytes(b"somebody else's")
+    with Production(tmp_path / "job") as job:
+        assert job.record.films[str(film)] == record and not promised(job, film, "asked")
+        with pytest.raises(OutputError, match="exists already"):
+            claim(job, film, take, key="key", overwrite=False)
+        (job.folder / "renders" / "file").touch()
+        with pytest.raises(OutputError, match="cannot be written"):
+            _begin(job, film, record, job.folder / "renders" / "file" / "parts")
+
+
+@pytest.mark.parametrize("finished", [None, FilmRecord("asked", "earlier", "", "12-34"), FilmRecord("asked", "key")])
+def test_a_refused_film_is_forgotten(tmp_path: Path, finished: FilmRecord | None) -> None:
+    film = tmp_path / "film.mp4"
+    with Production(tmp_path / "job") as job:
+        if finished is not None:
+            job.record.films[str(film)] = finished
+        with pytest.raises(RefusedError), _forgotten_if_refused(job, film):
+            _begin(job, film, FilmRecord("asked", "key"), job.renders(film, "key"))
+            raise RefusedError("sexual imagery")
+    kept = finished if finished is not None and finished.after else None
+    assert Production(tmp_path / "job", lock=False).record.films.get(str(film)) == kept
 
 
 def test_a_resumed_render_keeps_its_name_and_another_one_gets_a_new_one(tmp_path: Path) -> None:

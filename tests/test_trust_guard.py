@@ -19,7 +19,7 @@ from trust_films import signing
 
 from doublecast.errors import RefusedError, WeightsError
 from doublecast.trust import FilmWriter, Label, Statement, guard
-from doublecast.trust.guard import CLOSE, EVERY, EXPOSED, HIT, PICTURES, STILL, WATCH, Guard
+from doublecast.trust.guard import CLOSE, EVERY, EXPOSED, FRAMES, HIT, NEAR, PICTURES, STILL, WATCH, Guard
 from doublecast.types import U8, Frame, Patch
 from doublecast.video import Reader, find_takes
 
@@ -73,8 +73,17 @@ def looked_at(
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25), Fraction(60), Fraction(120), Fraction(7)])
 def test_looks_every_second(rate: Fraction, monkeypatch: pytest.MonkeyPatch) -> None:
     at = looked_at(shown(int(rate * 20), rate), monkeypatch)
-    assert at[0] == 0 and 19 <= len(at) <= 21
-    assert np.diff(at).max() <= EVERY + float(1 / rate) + 1e-6
+    step = min(EVERY, FRAMES / rate)
+    assert at[0] == 0 and 19 / step <= len(at) <= 21 / step
+    assert np.diff(at).max() <= step + float(1 / rate) + 1e-6
+
+
+def test_frames_count_whatever_their_times_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two thousand frames within 22 ms: a player shows each of them."""
+    assert len(looked_at(shown(2000, Fraction(90000)), monkeypatch)) == 2000 // FRAMES
+    times = itertools.chain(range(30), [0] * 400)  # a clock that falls back
+    film = (Frame(plain(), n, time, Fraction(1)) for n, time in enumerate(times))
+    assert len(looked_at(film, monkeypatch)) >= 30 + 400 // FRAMES
 
 
 def test_slow_frames_are_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +163,38 @@ def test_a_hit_needs_a_second_one(
         nonlocal number
         for number in range(len(certainties)):
             film.step(Frame(plain(), number, number, Fraction(1, 2)))
+        number += 1
+        film.close()
+
+    if refused is None:
+        run()
+        return
+    with pytest.raises(RefusedError, match="exposed breast"):
+        run()
+    assert number == refused
+
+
+@pytest.mark.parametrize("seconds", [NEAR + 0.1, 2, 3600])
+@pytest.mark.parametrize(
+    ("certainties", "refused"),
+    [
+        ([HIT] * 19, 1),
+        ([0, HIT, 0, 0], 2),  # nothing near enough could confirm it, or clear it
+        ([0, 0, HIT], 3),  # at the end
+        ([0.99 * HIT] * 6, None),
+    ],
+)
+def test_a_hit_of_a_slide_show_stands(
+    certainties: list[float], refused: int | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = 0
+    monkeypatch.setattr(guard, "judge", lambda pixels: ("exposed breast", WATCH, certainties[number]))
+    film, step = Guard([FILM]), Fraction(round(seconds * 10), 10)
+
+    def run() -> None:
+        nonlocal number
+        for number in range(len(certainties)):
+            film.step(Frame(plain(), number, number, step))
         number += 1
         film.close()
 

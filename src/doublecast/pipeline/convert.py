@@ -1,11 +1,12 @@
 """Actor's takes + checkpoint -> labelled films: decode, swap, write; a killed render goes on where it was."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from doublecast.disk import disk_errors, fingerprint, key_of
-from doublecast.errors import OutputError, ProductionError
+from doublecast.disk import disk_errors, disk_message, fingerprint, key_of
+from doublecast.errors import OutputError, ProductionError, RefusedError
 from doublecast.events import Listener, Note, Progress, ignore
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
@@ -14,12 +15,11 @@ from doublecast.model.checkpoint import latest
 from doublecast.model.device import one_thread
 from doublecast.pipeline.claims import claim_of, claimed_takes
 from doublecast.pipeline.consent import check_consent
-from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.guard import check_guard
 from doublecast.pipeline.takes import stored_take
 from doublecast.pipeline.train import model_folder
-from doublecast.production import SIDES, FilmRecord, Production, TakeInput, opened
+from doublecast.production import FilmRecord, Production, TakeInput, opened
 from doublecast.trust import Claim, FilmId, FilmWriter, Label, Signer, Statement, check_output, claimed
 from doublecast.types import Face, Frame, Patch
 from doublecast.video import Reader, Take, TakeInfo, probe
@@ -45,11 +45,12 @@ def convert(
 
     output: film.mp4 (or .mov, .mkv) for one take; with several, the take's name is added: film-NAME.mp4. Without a
     suffix the output is a folder of PNG pictures (with several takes a folder of such folders).
-    size: of the model; by default the one trained last. label: by default in the corner that no face comes into.
-    signer: of the films' credentials, by default this machine's own certificate.
-    Raises OutputError (exists, disk full), ProductionError (no model), InputError (a take was changed or moved),
-    ConsentError (see `pipeline.consent`), RefusedError (sexual imagery; nothing is left of the film then), KeysError
-    (no certificate can be made or read).
+    size: of the model, the newest of this size; by default the one trained last. label: by default in the corner that
+    no face comes into. signer: of the films' credentials, by default this machine's own certificate.
+    Raises OutputError (exists, disk full), ProductionError (no model, or the record names other takes than are there),
+    ModelError (the model is of other takes or people), InputError (a take was changed or moved), ConsentError (see
+    `pipeline.consent`), RefusedError (sexual imagery; nothing is left of the film then), KeysError (no certificate can
+    be made or read).
     """
     with opened(production) as job, disk_errors(job.folder):
         return convert_takes(
@@ -75,8 +76,6 @@ def convert_takes(
     checkpoint = latest(model_folder(job, size))
     if checkpoint is None:
         raise ProductionError(f"{job.folder} has no model of this size yet; run: doublecast train {job.folder}")
-    for side in SIDES:
-        check_curated(job, side)
     check_consent(job, on_event)
     check_guard(job, on_event)
     inputs = job.inputs("actor")
@@ -97,16 +96,16 @@ def convert_takes(
     takes = claimed_takes(job) if plan else ()
     for planned in plan:
         film, record = planned.film, planned.record
-        with job.timed(f"convert {planned.take.name}", record.key):
-            job.record.films[str(film)] = record
-            job.save()
+        parts = job.renders(film, record.key)
+        with job.timed(f"convert {planned.take.name}", record.key), _forgotten_if_refused(job, film):
+            _begin(job, film, record, parts)
             swapper = swapper or Swapper(checkpoint, actor, target, device=device)
             swapper.begin()
             info = probe(planned.take)
             said = claim_of(
                 planned.given, info, takes=takes, actor=actor, checkpoint=checkpoint, identities=claimed(job.folder)
             )
-            _render(swapper, actor, planned, info, job.renders(film, record.key), said, signer, on_event)
+            _render(swapper, actor, planned, info, parts, said, signer, on_event)
             job.record.films[str(film)] = replace(record, after=fingerprint(film))
     return films
 
@@ -174,6 +173,31 @@ def claim(job: Production, film: Path, take: Take, *, key: str, overwrite: bool)
             return known.before
     check_output(film, take, overwrite=overwrite)
     return now
+
+
+def _begin(job: Production, film: Path, record: FilmRecord, parts: Path) -> None:
+    """Record that ``film`` is being made. Its parts are there first: a record without them means a finished film."""
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(disk_message(parts, error)) from error
+    job.record.films[str(film)] = record
+    job.save()
+
+
+@contextmanager
+def _forgotten_if_refused(job: Production, film: Path) -> Iterator[None]:
+    """Nothing is kept of a film that the guard refuses, so what lies at ``film`` is not taken for it later on; the
+    record of a finished film that it was to replace stays."""
+    before = job.record.films.get(str(film))
+    try:
+        yield
+    except RefusedError:
+        job.record.films.pop(str(film), None)
+        if before is not None and before.after:
+            job.record.films[str(film)] = before
+        job.save()
+        raise
 
 
 def _film_id(job: Production, film: Path, key: str) -> str:

@@ -81,13 +81,25 @@ def material(job: Production, *, prior: bool = True) -> str:
 
 
 def model_folder(job: Production, size: int | None = None) -> Path:
-    """The folder of the model trained last, or of this size. Raises ProductionError where there is none."""
-    if size is not None:
-        return job.model(size, material(job))
-    name = job.record.options.get("model")
-    if not isinstance(name, str) or name not in job.record.models:
-        raise ProductionError(f"{job.folder} has no model yet; run: doublecast train {job.folder}")
-    return job.folder / name
+    """The folder of the model trained last, or of the newest one of this size, with the prior or without; only looks.
+
+    Raises ProductionError where there is none, and ModelError where the one trained last is of other takes or people
+    than the production has now: it would show faces that today's consent records are not about.
+    """
+    name, models = job.record.options.get("model"), job.record.models
+    again = f"run: doublecast train {job.folder}"
+    if size is None and (not isinstance(name, str) or name not in models):
+        raise ProductionError(f"{job.folder} has no model yet; {again}")
+    now = {material(job, prior=True), material(job, prior=False)}
+    if size is None:
+        if models[str(name)].material not in now:
+            raise ModelError(f"{job.folder}: its model {name} was trained on other takes or people; {again}")
+        return job.folder / str(name)
+    folders = [job.folder / n for n, model in models.items() if model.size == size and model.material in now]
+    ages = {folder: path.stat().st_mtime_ns for folder in folders if (path := latest(folder)) is not None}
+    if not ages:
+        raise ProductionError(f"{job.folder} has no model of this size for its takes and people yet; {again}")
+    return max(ages, key=lambda folder: (folder.name == name, ages[folder]))
 
 
 def read_log(folder: Path) -> list[Step]:

@@ -4,15 +4,15 @@ The detector is NudeNet 3.4.2 (https://github.com/notAI-tech/NudeNet, AGPL-3.0):
 lies in the package `nudenet`; it runs here, offline, on one thread, on pictures in memory. Only classes of exposed
 parts count (`EXPOSED`); faces, arms, bellies, men's chests, feet and everything covered do not.
 
-When it looks: at the first frame of every shot, every `EVERY` seconds of presentation time, and every `CLOSE` seconds
-for a while after a frame that scored `WATCH`. Pictures of a series: each that differs visibly from the last one that
-was looked at, and every `PICTURES`-th anyhow.
+When it looks: at the first frame of every shot, every `EVERY` seconds of presentation time and every `FRAMES` frames,
+whichever comes first, and every `CLOSE` seconds for a while after a frame that scored `WATCH`. Pictures of a series:
+each that differs visibly from the last one that was looked at, and every `PICTURES`-th anyhow.
 
 When it decides: the network takes faces that fill the picture, and now and then a thumb, for something else. So a box
 that is about the box of a face (BlazeFace's) does not count, and what is left has to be seen again in the mirror image
 and in a smaller one; the lowest of the three scores is the frame's certainty. Two frames of `HIT` within `NEAR`
-seconds refuse, and so does one of `HIT` that no other look follows. In a picture that stands alone nothing else can
-confirm it: there it is `STILL`.
+seconds refuse, and so does one of `HIT` that no other look follows within them. In a picture that stands alone nothing
+else can confirm it: there it is `STILL`.
 
 What it cannot see: figures that are small in a wide picture, what the network was not trained on (drawings, for one),
 and exposures much shorter than `EVERY`. It judges pictures, not ages: see the notes on consent.
@@ -37,8 +37,9 @@ from doublecast.faces.detect import Detector
 from doublecast.types import F32, I64, U8, Frame, Patch
 from doublecast.video import composite
 
-GUARD = 1  #: raise it when takes that passed would have to be looked at again
+GUARD = 2  #: raise it when takes that passed would have to be looked at again
 EVERY = 1.0  #: seconds between looks
+FRAMES = 50  #: frames of which at least one is looked at, whatever their times say
 CLOSE = 0.1  #: seconds between looks after a suspicious frame
 NEAR = 1.5  #: seconds for which suspicion lasts
 WATCH = 0.3  #: score from which a frame is suspicious
@@ -77,11 +78,11 @@ class Guard:
             raise ValueError("a take has at least one file")
         self._files, self._pictures = tuple(files), pictures
         self._cuts = CutDetector()
-        self._due = self._alert = self._last = float("-inf")  # seconds
+        self._alert = self._last = float("-inf")  # seconds
         self._hit: tuple[Frame, str, float] | None = None  # one that waits for a second one
         self._followed = False  # whether there was a look since
         self._small: U8 | None = None
-        self._passed = 0  # pictures since the last look
+        self._passed = 0  # frames or pictures since the last look
         self.looks, self.seconds = 0, 0.0
 
     def watch(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -111,10 +112,10 @@ class Guard:
         now = frame.seconds
         cut = self._cuts.step(frame.pixels)
         near = now < self._alert and now >= self._last + CLOSE - 1e-6
-        if not (cut or near or now >= self._due):
+        self._passed += 1
+        if not (cut or near or now >= self._last + EVERY - 1e-6 or self._passed >= FRAMES):
             return False
-        self._last = now
-        self._due = (now // EVERY + 1) * EVERY
+        self._last, self._passed = now, 0
         return True
 
     def _differs(self, pixels: U8) -> bool:
@@ -127,11 +128,13 @@ class Guard:
 
     def _look(self, frame: Frame, pixels: U8) -> None:
         before, self._hit = self._hit, None
+        near = before is not None and frame.seconds - before[0].seconds <= NEAR
+        if before is not None and not near and not self._followed:
+            self._refuse(*before)
         self._followed = True
         what, suspicion, certainty = judge(pixels)
         if suspicion >= WATCH:
             self._alert = frame.seconds + NEAR
-        near = before is not None and frame.seconds - before[0].seconds <= NEAR
         if certainty < HIT:
             self._hit = before if near else None
         elif near or (self._pictures and certainty >= STILL):
