@@ -296,6 +296,17 @@ def test_what_dies_hangs_or_eats_is_told(tmp_path: Path, whole: Path) -> None:
         assert "error" in sandbox.ask({**request, "path": str(tmp_path / "none")}, seconds=60)
 
 
+def test_no_code_of_the_current_folder_is_run(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules that lie beside the file, as in a folder of downloads."""
+    for name in ("json", "cv2", "numpy", "os", "doublecast"):
+        (tmp_path / f"{name}.py").write_text("open('poisoned', 'w').close(); raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    with Sandbox() as sandbox:
+        request = {"do": "pictures", "path": str(whole / "film.png"), "said": None, "marks": False}
+        assert sandbox.ask(request, seconds=60)["kind"] == "picture"
+    assert not (tmp_path / "poisoned").exists()
+
+
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="memory cannot be limited there")
 def test_a_picture_that_is_huge_when_unpacked(tmp_path: Path) -> None:
     """A small file that unpacks to 1,600 million pixels is refused, one of 67 million is not."""
