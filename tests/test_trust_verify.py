@@ -19,14 +19,14 @@ from trust_films import FILM, claim, film, mutated, remux, signed_film, signed_p
 from video_clips import make_clip
 
 from doublecast.errors import InputError
-from doublecast.trust import Label, Signer, keys, offline
+from doublecast.trust import Label, Signer, child, keys, offline
 from doublecast.trust.credentials import SOURCE_TYPE, sidecar
 from doublecast.trust.frames import Samples
 from doublecast.trust.inspection import Certificate, Credentials, read_credentials
 from doublecast.trust.looks import LabelCheck
 from doublecast.trust.reading import Mark, Pictures, read_pictures
 from doublecast.trust.sandbox import Sandbox
-from doublecast.trust.verify import CHANGED, NOT_OURS, OURS, Report, judge, verify
+from doublecast.trust.verify import CHANGED, LONGEST, NOT_OURS, OURS, Report, judge, verify
 from doublecast.video import encode_png
 
 
@@ -193,6 +193,43 @@ def test_other_tools(whole: Path, tmp_path: Path) -> None:
     assert number == CHANGED and "whose record does not say that doublecast made part of it" in words
 
 
+def test_a_folder_with_pictures_of_others(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plain").write_bytes(encode_png(textured(3)))
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shutil.copy(whole / "film.png", folder / "1.png")
+    assert code(folder) == OURS
+    edited(tmp_path / "plain", folder / "2.png", parent=None)
+    number, words = judge(verify(folder))
+    assert number == CHANGED and words.startswith("Only 1 of 2 pictures of this folder are signed by doublecast")
+    monkeypatch.setattr(child, "FOLDER_TIME", -1.0)
+    found = child.answer({"do": "credentials", "path": str(folder)})["folder"]
+    assert (found["pictures"], found["looked"], found["ours"]) == (2, 0, 0)
+
+
+def test_others_that_are_not_in_order(tmp_path: Path) -> None:
+    (tmp_path / "plain.png").write_bytes(encode_png(textured(3)))
+    path = edited(tmp_path / "plain.png", tmp_path / "theirs.png", parent=None)
+    data = bytearray(path.read_bytes())
+    for place in (-100, data.index(b"c2pa.signature"), data.index(b"c2pa.actions")):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        number, words = judge(verify(path))
+        assert number == NOT_OURS and "does not fit it" in words, words
+
+
+def test_a_film_of_a_film(whole: Path, tmp_path: Path) -> None:
+    """Whichever of two marks over each other is read, the film is in order."""
+    path = signed_film(whole / "film.png", tmp_path / "second.png", film="f" * 10)
+    report = verify(path)
+    assert report.claim is not None and report.claim.film == "f" * 10 and report.films
+    assert judge(report)[0] == OURS
+    older = replace(report, pictures=replace(report.pictures, marks=SHOWN.marks))
+    number, words = judge(older)
+    assert number == OURS and f"An older mark of another film ({FILM}) is also in it" in words
+
+
 def test_nothing_of_ours(tmp_path: Path) -> None:
     (tmp_path / "plain.png").write_bytes(encode_png(textured(3)))
     for path in (tmp_path / "plain.png", make_clip(tmp_path / "plain.mp4")):
@@ -217,6 +254,28 @@ def test_what_is_no_picture_or_film(tmp_path: Path, name: str) -> None:
     assert number == NOT_OURS and words.startswith("This is not a picture or film")
 
 
+def test_time_for_reading_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    monkeypatch.setattr(Sandbox, "ask", lambda self, request, *, seconds: given.append(seconds) or {"error": "slow"})
+    with (tmp_path / "huge.mp4").open("wb") as file:
+        file.truncate(1 << 40)
+    report = verify(tmp_path / "huge.mp4")
+    assert max(given) == LONGEST == 600
+    number, words = judge(report)
+    assert number == NOT_OURS and "its signed record could not be read" in words
+
+
+def test_what_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret.mp4").write_bytes(b"x")
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(InputError, match=r"secret\.mp4: cannot be opened \(Permission denied\)"):
+        verify(tmp_path / "secret.mp4")
+
+
 def test_no_such_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert code(tmp_path / "folder") == NOT_OURS
@@ -231,7 +290,8 @@ NAMED = replace(SELF, subject="Ana, Studio", issuer="Press Authority", self_made
 VALID = Credentials("valid", "embedded", "doublecast 0.1.0", ours=True, claim={}, certificate=SELF)
 SHOWN = Pictures("film", 320, 240, 10.0, "", (Mark("found", FILM, 1.0, 0.0, 10.0),), "seen")
 BARE = replace(SHOWN, marks=(Mark("absent", "", 0.0, 0.0, 10.0),))
-ABSENT = Credentials("absent")
+TOLD = replace(BARE, comment="AI-altered: x (doublecast 0.1.0)")
+ABSENT, THEIRS = Credentials("absent"), Credentials("valid", "embedded", "Other 1", certificate=SELF)
 
 
 @pytest.mark.parametrize(
@@ -240,13 +300,24 @@ ABSENT = Credentials("absent")
         (VALID, SHOWN, claim(film=FILM), OURS, "self-made"),
         (replace(VALID, certificate=NAMED), SHOWN, claim(film=FILM), OURS, "signed as “Ana, Studio”, vouched for by"),
         (VALID, BARE, claim(film=FILM), OURS, "unchanged"),
-        (VALID, SHOWN, claim(film="9" * 10), CHANGED, "name different films"),
+        (VALID, SHOWN, claim(film="9" * 10), OURS, f"An older mark of another film ({FILM}) is also in it"),
+        (VALID, SHOWN, claim(film=FILM), OURS, "who made it."),
         (VALID, SHOWN, None, CHANGED, "cannot be read"),
         (replace(VALID, state="expired"), SHOWN, claim(), CHANGED, "certificate it was signed with has expired"),
         (replace(VALID, state="tampered"), BARE, claim(), CHANGED, "changed after doublecast signed it"),
-        (Credentials("tampered", "embedded", "Other"), BARE, None, CHANGED, "or its signed record was damaged"),
+        (replace(VALID, state="expired", ours=False, within=True), BARE, claim(), CHANGED, "has expired"),
+        (THEIRS, BARE, None, NOT_OURS, "another tool (Other 1), which fits the file"),
+        (replace(THEIRS, state="tampered"), BARE, None, NOT_OURS, "or its signed record was damaged"),
+        (replace(THEIRS, state="tampered", generator=""), BARE, None, NOT_OURS, "another tool (unnamed)"),
+        (replace(THEIRS, state="tampered"), SHOWN, None, CHANGED, "changed after doublecast signed it"),
+        (replace(THEIRS, state="tampered"), TOLD, None, CHANGED, "changed after doublecast signed it"),
+        (replace(THEIRS, state="expired"), BARE, None, NOT_OURS, "certificate it was signed with has expired"),
+        (replace(THEIRS, state="expired"), SHOWN, None, CHANGED, "certificate it was signed with has expired"),
         (ABSENT, SHOWN, None, CHANGED, "signed record is gone"),
-        (ABSENT, replace(BARE, comment="AI-altered: x (doublecast 0.1.0)"), None, CHANGED, "says in its header"),
+        (ABSENT, TOLD, None, CHANGED, "says in its header"),
+        (ABSENT, BARE, None, NOT_OURS, "no invisible mark and no signed record"),
+        (None, BARE, None, NOT_OURS, "no invisible mark, but its signed record could not be read"),
+        (None, Pictures(), None, NOT_OURS, "found in it, but its signed record could not be read"),
         (ABSENT, replace(BARE, comment="AI-altered: x"), None, NOT_OURS, "label like doublecast's is visible"),
         (ABSENT, replace(BARE, marks=(Mark("damaged", "", 1.0, 0, 1),)), None, NOT_OURS, "too damaged to be read"),
         (ABSENT, Pictures(), None, NOT_OURS, "not a picture or film"),
@@ -258,6 +329,27 @@ def test_the_verdict(credentials: Credentials | None, pictures: Pictures, said: 
     found = judge(Report(Path("film.mp4"), credentials, pictures, said))
     assert found[0] == number and words in found[1]
     assert not any(word in found[1].lower() for word in ("c2pa", "manifest", "hash", "assertion", "payload", "sha"))
+
+
+@pytest.mark.parametrize(
+    ("credentials", "counts", "number", "words"),
+    [
+        (VALID, {"ours": 4, "valid": 4}, OURS, "unchanged"),
+        (VALID, {"ours": 3, "valid": 4}, CHANGED, "Only 3 of 4 pictures of this folder are signed by doublecast"),
+        (VALID, {"ours": 3, "valid": 3, "looked": 3}, CHANGED, "1 of its 4 pictures were not looked at"),
+        (VALID, {"ours": 4, "valid": 4, "films": 2}, CHANGED, "different films"),
+        (THEIRS, {"valid": 4, "traces": 0}, NOT_OURS, "another tool"),
+        (THEIRS, {"valid": 1, "looked": 1, "traces": 0}, NOT_OURS, "3 of its 4 pictures were not looked at"),
+        (replace(THEIRS, state="tampered"), {"tampered": 1, "valid": 3, "ours": 3}, CHANGED, "1 of 4 pictures of this"),
+        (replace(THEIRS, state="tampered"), {"tampered": 1, "traces": 0}, NOT_OURS, "does not fit it"),
+        (ABSENT, {"valid": 1, "absent": 3, "traces": 0}, NOT_OURS, "Nothing of doublecast"),
+        (ABSENT, {"valid": 1, "absent": 3, "ours": 1}, CHANGED, "missing in some of the pictures"),
+    ],
+)
+def test_the_verdict_of_a_folder(credentials: Credentials, counts: Any, number: int, words: str) -> None:
+    folder = {"pictures": 4, "looked": 4, "ours": 0, "traces": 4, "films": 1, "bad": [], **counts}
+    found = judge(Report(Path("folder"), credentials, replace(BARE, kind="pictures"), claim(film=FILM), (), folder))
+    assert found[0] == number and words in found[1], found
 
 
 def test_labels_are_looked_for(whole: Path, tmp_path: Path) -> None:
@@ -294,6 +386,17 @@ def test_what_dies_hangs_or_eats_is_told(tmp_path: Path, whole: Path) -> None:
         assert time.monotonic() - begin < 5
         assert sandbox.ask(request, seconds=60)["kind"] == "picture"
         assert "error" in sandbox.ask({**request, "path": str(tmp_path / "none")}, seconds=60)
+
+
+def test_no_code_of_the_current_folder_is_run(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules that lie beside the file, as in a folder of downloads."""
+    for name in ("json", "cv2", "numpy", "os", "doublecast"):
+        (tmp_path / f"{name}.py").write_text("open('poisoned', 'w').close(); raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    with Sandbox() as sandbox:
+        request = {"do": "pictures", "path": str(whole / "film.png"), "said": None, "marks": False}
+        assert sandbox.ask(request, seconds=60)["kind"] == "picture"
+    assert not (tmp_path / "poisoned").exists()
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="memory cannot be limited there")

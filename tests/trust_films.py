@@ -36,13 +36,22 @@ def signing() -> dict[str, Any]:
     return {"claim": claim(), "signer": Signer.own(), "film": FilmId(FILM)}
 
 
-def signed_film(source: Path, path: Path, *, signer: Signer | None = None, said: Claim | None = None) -> Path:
+def signed_film(
+    source: Path,
+    path: Path,
+    *,
+    signer: Signer | None = None,
+    said: Claim | None = None,
+    film: str = FILM,
+    overwrite: bool = False,
+) -> Path:
     """The film of a take in which nothing is replaced, labelled and signed."""
     take = find_takes([source])[0]
     with Reader(take) as reader:
         writer = FilmWriter(
             path, take, reader.info, label=Label(), statement=SAID, claim=said or claim(),
-            signer=signer or Signer.own(), film=FilmId(FILM), parts=path.with_name(f"{path.name}.parts"),
+            signer=signer or Signer.own(), film=FilmId(film), parts=path.with_name(f"{path.name}.parts"),
+            overwrite=overwrite,
         )  # fmt: skip
         with writer:
             for frame in reader:

@@ -7,9 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from doublecast.trust.inspection import Credentials
 
 MEMORY = 3 << 30  #: bytes of address space (POSIX)
 FOLDER_TIME = 300.0  #: seconds for the credentials of a folder's pictures
@@ -28,14 +31,13 @@ def main() -> None:
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """What was asked for, or {"error": ...}; whatever a file makes the libraries do, as long as they return."""
-    from doublecast.trust.inspection import read_credentials
     from doublecast.trust.reading import read_pictures
 
     path = Path(request["path"])
     try:
         if request["do"] == "pictures":
             return asdict(read_pictures(path, request["said"], marks=request.get("marks", True)))
-        return _folder(path) if path.is_dir() else asdict(read_credentials(path))
+        return _folder(path) if path.is_dir() else asdict(_credentials(path))
     except MemoryError:
         return {"error": "it needs too much memory"}
     except RecursionError:
@@ -44,13 +46,33 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {str(error)[:200]}"}
 
 
+def _credentials(path: Path) -> "Credentials":
+    """As `read_credentials`, but a record that is too damaged to be read is ours where it still has our name in it."""
+    from doublecast.trust.credentials import ASSERTION, sidecar
+    from doublecast.trust.inspection import HEAD, TAIL, read_credentials
+
+    found = read_credentials(path)
+    if found.state == "tampered" and not found.generator:
+        place = sidecar(path) if found.place == "sidecar" else path
+        with place.open("rb") as file:
+            begin = file.read(HEAD)
+            file.seek(max(len(begin), place.stat().st_size - TAIL))
+            if ASSERTION.encode() in begin or ASSERTION.encode() in file.read(TAIL):
+                return replace(found, ours=True)
+    return found
+
+
 def _folder(folder: Path) -> dict[str, Any]:
-    """Credentials of the first picture whose state is the worst, with the number of each state."""
+    """Credentials of the first picture whose state is the worst, of ours where there is one, with numbers of pictures.
+
+    looked: read at all. ours: valid and of doublecast. traces: something of doublecast is in the record, in any state.
+    """
     from doublecast.trust.frames import pictures_of
-    from doublecast.trust.inspection import Credentials, read_credentials
+    from doublecast.trust.inspection import Credentials
 
     order = ("tampered", "expired", "absent", "valid")
-    worst: Credentials | None = None
+    worst: tuple[int, bool] | None = None
+    shown = Credentials("absent")
     states: Counter[str] = Counter()
     films: set[str] = set()
     bad: list[str] = []
@@ -59,16 +81,23 @@ def _folder(folder: Path) -> dict[str, Any]:
     for path in files:
         if time.monotonic() > end:
             break
-        one = read_credentials(path)
-        states[one.state] += 1
+        try:
+            one = _credentials(path)
+        except OSError:
+            if len(bad) < BAD:
+                bad.append(path.name)
+            continue
+        traces = one.ours or one.within
+        states.update({one.state: 1, "looked": 1, "traces": traces, "ours": one.ours and one.state == "valid"})
         if one.state != "valid" and len(bad) < BAD:
             bad.append(path.name)
         if one.claim is not None:
             films.add(str(one.claim.get("watermark", "")))
-        if worst is None or order.index(one.state) < order.index(worst.state):
-            worst = one
-    found = asdict(worst or Credentials("absent"))
-    return {**found, "folder": {"pictures": len(files), "films": len(films), "bad": bad, **states}}
+        this = (order.index(one.state), not traces)
+        if worst is None or this < worst:
+            worst, shown = this, one
+    counts = {"looked": 0, "ours": 0, "traces": 0, **states}
+    return {**asdict(shown), "folder": {"pictures": len(files), "films": len(films), "bad": bad, **counts}}
 
 
 def _limit() -> None:

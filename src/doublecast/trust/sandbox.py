@@ -1,6 +1,7 @@
 """Files that may be hostile are read in a process of its own, with bounded time and memory (see `child`).
 
-A decoder that crashes, hangs or eats memory takes that process down, not the one that asks.
+A decoder that crashes, hangs or eats memory takes that process down, not the one that asks. Its Python does not look
+for modules in the current folder (``-P``): that may be where the hostile file lies, with a ``json.py`` beside it.
 """
 
 import json
@@ -68,7 +69,7 @@ class Sandbox:
         environment = {**os.environ, "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 27), "PYTHONIOENCODING": "utf-8"}
         environment.setdefault("OMP_NUM_THREADS", "2")
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _CODE, _ROOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-c", _CODE, _ROOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True, encoding="utf-8", env=environment,
         )  # fmt: skip
         self._answers = Queue()
