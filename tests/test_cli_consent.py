@@ -310,7 +310,7 @@ def test_a_film_names_the_footage_that_is_there(mine: Path, tmp_path: Path) -> N
     with Production(mine) as job:
         sha256 = job.inputs("actor")[0].sha256
     path.write_text(path.read_text("utf-8").replace(sha256, "0" * 64), "utf-8")
-    assert "actor.mp4: the SHA-256" in run("convert", mine, "-o", tmp_path / "film.mp4", code=2)
+    assert "actor.mp4: its SHA-256" in run("convert", mine, "-o", tmp_path / "film.mp4", code=2)
     path.write_text(path.read_text("utf-8").replace("0" * 64, "0x"), "utf-8")
     assert "must be 64 hex digits" in run("convert", mine, "-o", tmp_path / "film.mp4", code=2)
 
