@@ -305,6 +305,16 @@ def test_what_appears_where_a_film_was_begun_is_not_that_film(
     assert count_frames(tmp_path / "film.mp4") == COUNT
 
 
+def test_a_film_names_the_footage_that_is_there(mine: Path, tmp_path: Path) -> None:
+    path = mine / "production.toml"
+    with Production(mine) as job:
+        sha256 = job.inputs("actor")[0].sha256
+    path.write_text(path.read_text("utf-8").replace(sha256, "0" * 64), "utf-8")
+    assert "actor.mp4: its SHA-256" in run("convert", mine, "-o", tmp_path / "film.mp4", code=2)
+    path.write_text(path.read_text("utf-8").replace("0" * 64, "0x"), "utf-8")
+    assert "must be 64 hex digits" in run("convert", mine, "-o", tmp_path / "film.mp4", code=2)
+
+
 def test_a_film_shows_nobody_but_whose_record_is_in_force(clips: Clips, tmp_path: Path) -> None:
     require_weights()
     job, film = tmp_path / "job", tmp_path / "film.mp4"

@@ -1,6 +1,7 @@
 """`doublecast verify` and the options of signing from outside."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,7 +100,7 @@ def test_a_production_is_compared(path: Path, tmp_path: Path) -> None:
     assert (answers["film log"], answers["model"], answers["consent (target)"]) == ("yes", "yes", "yes")
     revoke(tmp_path / "job", "target", id="x")
     (check,) = (check for check in compare(said, path, tmp_path / "job") if check.what == "consent (target)")
-    assert check.answer == "yes" and "it held when the film was made and was revoked on" in check.text
+    assert check.answer == "yes" and re.fullmatch(r"self, recorded on \S{10}; revoked on \S{10}", check.text)
     records = tmp_path / "job" / "consent"
     (records / "target-0001.json").write_text((records / "target-0001.json").read_text().replace("self", "synthetic"))
     (check,) = (check for check in compare(said, path, tmp_path / "job") if check.what == "consent (target)")
@@ -141,4 +142,22 @@ def test_stretches_of_uneven_frames_do_not_overlap() -> None:
     frames, seconds = np.array([0, 1, 3, 4], np.int64), np.array([-0.01, 0.0, 0.03, 0.9])
     found = stretches(frames, np.ones(4, np.int64), seconds, 0.04)
     assert found == ((0.0, 0.03), (0.03, 0.94))
+    claim(replaced=found)
+
+
+@pytest.mark.parametrize(
+    ("index", "seconds", "wanted"),
+    [
+        ([0, 2], [-0.5, -0.3], ((0.0, 0.04),)),  # both before the film begins
+        ([0, 2], [0.1, 0.1002], ((0.1, 0.14),)),
+        ([0, 1, 3, 5], [0.0, 0.02, 0.05, 0.05], ((0.0, 0.05), (0.05, 0.09))),
+        (list(range(0, 40, 2)), [n / 5000 for n in range(20)], ((0.0, 0.001), (0.001, 0.002), (0.002, 0.003),
+         (0.003, 0.004), (0.004, 0.044))),
+    ],
+)  # fmt: skip
+def test_stretches_within_a_millisecond_are_one(
+    index: list[int], seconds: list[float], wanted: tuple[tuple[float, float], ...]
+) -> None:
+    found = stretches(np.array(index, np.int64), np.ones(len(index), np.int64), np.array(seconds), 0.04)
+    assert found == wanted
     claim(replaced=found)

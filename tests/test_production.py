@@ -21,6 +21,7 @@ job = Production(sys.argv[1])
 print("held", flush=True)
 time.sleep(60)
 """
+TAKE = "format = 1\n[[inputs.actor]]\nname = 'x'\nkey = 'k'\nkind = 'video'\n"
 
 
 def take(name: str, key: str, *files: str) -> TakeInput:
@@ -73,6 +74,16 @@ def test_second_process_is_refused_and_sigkill_frees_the_lock(tmp_path: Path) ->
         ("format = 1\n[[inputs.actor]]\nname = '../x'\nkey = 'k'\nkind = 'video'\nfiles = []\n", "no plain name"),
         ("format = 1\n[models.'../../x']\nsize = 96\nmaterial = 'm'\n", "no plain name"),
         ("format = 1\n[models.'..']\nsize = 96\nmaterial = 'm'\n", "no plain name"),
+        (f"{TAKE}files = []\n", "'x' is no video"),
+        (f"{TAKE}files = 'a.mp4'\n", "'x' is no video"),
+        (f"{TAKE}files = [7]\n", "text was expected, got 7"),
+        (f"{TAKE}files = ['a.mp4', 'b.mp4']\n", "'x' has 2 files"),
+        (f"{TAKE}files = ['a.mp4']\nsha256 = 'xyz'\n", "sha256 of 'x' must be 64 hex digits, got 'xyz'"),
+        (f"{TAKE}files = ['a.mp4']\nsha256 = 7\n", "text was expected"),
+        (f"{TAKE.replace('video', 'sound')}files = ['a.mp4']\n", "'x' is no video"),
+        ("format = 1\n[films.'/f.mp4']\njob = 'j'\nkey = 'k'\nfilm = 'none'\n", "10 hex digits, got 'none'"),
+        ("format = 1\n[films.'/f.mp4']\njob = 'j'\nkey = 1\n", "text was expected"),
+        ("format = 1\noptions = 5\n", "damaged"),
         (None, "holds other files"),
     ],
 )

@@ -113,13 +113,11 @@ def test_evidence_is_hashed_where_it_lies(tmp_path: Path) -> None:
 def test_a_record_is_made_completed_and_found_again(tmp_path: Path) -> None:
     stated = add(tmp_path, "actor", SELF, id=ID)
     assert not stated.complete and load(tmp_path, "actor", id=ID) == stated
-    assert claimed(tmp_path) == ()
     known = bind(tmp_path, stated, [TAKE], None)
     assert known.takes == (TAKE,) and not known.complete and not history(tmp_path, "actor")
     done = bind(tmp_path, known, [TAKE], Faces(ALICE))
     assert done.complete and done.number == 1 and done.pseudonym == stated.pseudonym
     assert load(tmp_path, "actor", id=ID) == done == find(tmp_path, record_hash(done))
-    assert claimed(tmp_path) == (ClaimedIdentity("actor", done.pseudonym, "self", record_hash(done)),)
     assert load(tmp_path, "target", id=ID) is None
     before = sorted(path.stat().st_mtime_ns for path in (tmp_path / FOLDER).iterdir())
     assert bind(tmp_path, done, [TAKE], Faces(ALICE)) == done  # nothing to do, nothing written
@@ -168,7 +166,7 @@ def test_revoked_and_superseded_records_stay(tmp_path: Path) -> None:
     first = load(tmp_path, "actor")
     assert first is not None
     gone = revoke(tmp_path, "actor", id=ID, reason="she asked")
-    assert gone.revoked and load(tmp_path, "actor") == gone and claimed(tmp_path) == ()
+    assert gone.revoked and load(tmp_path, "actor") == gone
     with pytest.raises(ConsentError, match=r"was revoked on .*doublecast consent add"):
         bind(tmp_path, gone, [TAKE], Faces(ALICE))
     with pytest.raises(ConsentError, match="revoked"):
@@ -255,6 +253,7 @@ def _content(text: str) -> Callable[[Path], None]:
         pytest.param(_edited(more=1), "no consent record", id="another field"),
         pytest.param(_edited(format=2), "format 2", id="format"),
         pytest.param(_edited(vector=[0.0] * 5), "5 numbers", id="short vector"),
+        pytest.param(_edited(vector=[10**400] * 128), "no consent record", id="huge vector"),
         pytest.param(_edited(made=5), "wrong kind", id="kind of field"),
         pytest.param(_edited(number="1"), "wrong kind", id="number"),
         pytest.param(_edited(takes=7), "no consent record", id="takes are none"),
@@ -310,8 +309,25 @@ def test_nothing_of_the_person_is_claimed(tmp_path: Path) -> None:
     paper.write_bytes(b"I, Alice Smith")
     made(tmp_path, basis=Basis.parse(f"release:{paper}"))
     made(tmp_path, "target", BOB)
-    told = repr(claimed(tmp_path))
-    record = load(tmp_path, "actor")
-    assert record is not None
+    record, other = load(tmp_path, "actor"), load(tmp_path, "target")
+    assert record is not None and other is not None
+    told = repr(claimed([record, other]))
     assert "Alice" not in told and record.basis.evidence_sha256 not in told and str(record.vector[0]) not in told
-    assert replace(record, pseudonym="x") != record and [one.role for one in claimed(tmp_path)] == ["actor", "target"]
+    assert replace(record, pseudonym="x") != record and record.pseudonym in told and other.pseudonym in told
+
+
+def test_only_both_records_in_force_are_claimed(tmp_path: Path) -> None:
+    stated = add(tmp_path, "actor", SELF, id=ID)
+    known = bind(tmp_path, stated, [TAKE], None)
+    done = bind(tmp_path, known, [TAKE], Faces(ALICE))
+    made(tmp_path, "target", BOB, Basis("synthetic"))
+    other = load(tmp_path, "target", id=ID)
+    assert other is not None and claimed([done, other]) == (
+        ClaimedIdentity("actor", done.pseudonym, "self", record_hash(done)),
+        ClaimedIdentity("target", other.pseudonym, "synthetic", record_hash(other)),
+    )
+    gone = revoke(tmp_path, "actor", id=ID)
+    for records in ([], [done], [other], [done, done], [done, other, other], [stated, other], [known, other],
+                    [gone, other]):  # fmt: skip
+        with pytest.raises(ConsentError, match="both actor and target"):
+            claimed(records)

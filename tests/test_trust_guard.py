@@ -73,7 +73,7 @@ def looked_at(
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25), Fraction(60), Fraction(120), Fraction(7)])
 def test_looks_every_second(rate: Fraction, monkeypatch: pytest.MonkeyPatch) -> None:
     at = looked_at(shown(int(rate * 20), rate), monkeypatch)
-    step = min(EVERY, FRAMES / rate)
+    step = min(EVERY, FRAMES / float(rate))
     assert at[0] == 0 and 19 / step <= len(at) <= 21 / step
     assert np.diff(at).max() <= step + float(1 / rate) + 1e-6
 

@@ -12,6 +12,7 @@
 """
 
 import os
+import re
 import sys
 import time
 import tomllib
@@ -295,22 +296,47 @@ def _load(path: Path) -> Record:
     try:
         return Record(
             inputs={
-                side: [
-                    TakeInput(_plain(t["name"]), t["key"], t["kind"], tuple(t["files"]), t.get("sha256", ""))
-                    for t in data["inputs"][side]
-                ]
+                side: [_take(values) for values in data["inputs"][side]]
                 for side in SIDES
                 if side in data.get("inputs", {})
             },
-            options=data.get("options", {}),
+            options=dict(data.get("options", {})),
             stages={name: StageRecord(**stage) for name, stage in data.get("stages", {}).items()},
             models={_plain(name): ModelRecord(**model) for name, model in data.get("models", {}).items()},
-            films={name: FilmRecord(**film) for name, film in data.get("films", {}).items()},
+            films={name: _film(values) for name, values in data.get("films", {}).items()},
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ProductionError(
             f"{path} is damaged ({error}); restore it from a backup or choose another --work"
         ) from error
+
+
+def _take(values: dict[str, Any]) -> TakeInput:
+    """A take as it is recorded; ValueError for one that `video.Take` or a film's credentials would not have."""
+    name, kind, files, sha256 = _plain(values["name"]), values["kind"], values["files"], values.get("sha256", "")
+    _texts(values["key"], sha256, *files)
+    if kind not in ("video", "pictures") or not isinstance(files, list) or not files:
+        raise ValueError(f"the take {name!r} is no video and no series of pictures")
+    if kind == "video" and len(files) != 1:
+        raise ValueError(f"the video {name!r} has {len(files)} files")
+    if not re.fullmatch(r"([0-9a-f]{64})?", sha256):
+        raise ValueError(f"the sha256 of {name!r} must be 64 hex digits, got {sha256!r}")
+    return TakeInput(name, values["key"], kind, tuple(files), sha256)
+
+
+def _film(values: dict[str, Any]) -> FilmRecord:
+    """A film as it is recorded; ValueError for one whose mark could not be made."""
+    film = FilmRecord(**values)
+    _texts(film.job, film.key, film.before, film.after, film.film)
+    if not re.fullmatch(r"([0-9a-f]{10})?", film.film):
+        raise ValueError(f"the film's name in its mark must be 10 hex digits, got {film.film!r}")
+    return film
+
+
+def _texts(*values: Any) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            raise ValueError(f"text was expected, got {value!r}")
 
 
 def _plain(name: str) -> str:

@@ -1,15 +1,18 @@
 """What the credentials of a production's films say: hashes of its takes and model, and where faces were replaced."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from doublecast.errors import ProductionError
 from doublecast.faceset import FaceStore
-from doublecast.production import SIDES, Production, TakeInput
+from doublecast.production import RECORD, SIDES, Production, TakeInput
 from doublecast.trust.claim import Claim, ClaimedIdentity, ClaimedTake
+from doublecast.trust.consent import ConsentRecord
 from doublecast.types import F64, I64
 from doublecast.video import TakeInfo
 from doublecast.video.takes import Take, file_sha256
@@ -31,9 +34,28 @@ def claim_of(
     return Claim((mine, *others), identities, model_sha256(checkpoint), replaced(actor, given.key, info))
 
 
-def claimed_takes(job: Production) -> tuple[ClaimedTake, ...]:
-    """All takes of a production, the actor's first."""
-    return tuple(ClaimedTake(side, sha256_of(take)) for side in SIDES for take in job.inputs(side))
+def claimed_takes(job: Production, records: Sequence[ConsentRecord]) -> tuple[ClaimedTake, ...]:
+    """All takes of a production, the actor's first. records: of both sides' consent, which name the takes too.
+
+    Raises ProductionError where the noted SHA-256 is not that of the files that are there, or not the one in the
+    consent record: what is signed would name other footage.
+    """
+    bound = {(record.role, take.key): take.sha256 for record in records for take in record.takes}
+    takes = [(side, take) for side in SIDES for take in job.inputs(side)]
+    return tuple(ClaimedTake(side, _checked(job, take, bound.get((side, take.key), ""))) for side, take in takes)
+
+
+def _checked(job: Production, given: TakeInput, bound: str) -> str:
+    noted = sha256_of(given)
+    there = all(Path(file).is_file() for file in given.files)
+    known = {noted, bound or noted, sha256_of(replace(given, sha256="")) if there else noted}
+    if len(known) > 1:
+        raise ProductionError(
+            f"{given.files[0]}: its SHA-256, the one in {job.folder / RECORD} and the consent record's differ; "
+            "one was changed since extraction: put it back, run doublecast extract again, or, where the consent record "
+            "is the wrong one, doublecast consent add"
+        )
+    return noted
 
 
 def sha256_of(given: TakeInput) -> str:
@@ -80,7 +102,8 @@ def stretches(index: I64, track: I64, seconds: F64, step: float) -> tuple[tuple[
             found[-1] = (found[-1][0], ends)
         else:
             if found and found[-1][1] > shown:
-                found[-1] = (found[-1][0], shown)
+                start = found.pop()[0]
+                found += [(start, shown)] if start < shown else []  # of less than a millisecond: the next one covers it
             found.append((shown, ends))
         last, before = int(index[begin]), tracks
     return tuple(found)

@@ -84,13 +84,17 @@ def bind_faces(job: Production, side: Side, on_event: Listener = ignore) -> None
         check_side(job, side, on_event)
 
 
-def check_consent(job: Production, on_event: Listener = ignore) -> None:
-    """Before training and before films: raise ConsentError unless both sides' records hold for what will be used."""
-    for side in SIDES:
-        record = check_side(job, side, on_event)
+def check_consent(job: Production, on_event: Listener = ignore) -> tuple[ConsentRecord, ...]:
+    """Before training and before films: raise ConsentError unless both sides' records hold for what will be used.
+
+    Returns the actor's record and the target's.
+    """
+    records = tuple(check_side(job, side, on_event) for side in SIDES)
+    for side, record in zip(SIDES, records, strict=True):
         if not record.signed_by_user:
             text = f"the record of the {side}'s consent is signed with another key than yours ({record.public_key[:8]})"
             on_event(Note("consent", text, "warning"))
+    return records
 
 
 def check_side(job: Production, side: Side, on_event: Listener = ignore) -> ConsentRecord:

@@ -76,7 +76,8 @@ def convert_takes(
     checkpoint = latest(model_folder(job, size))
     if checkpoint is None:
         raise ProductionError(f"{job.folder} has no model of this size yet; run: doublecast train {job.folder}")
-    check_consent(job, on_event)
+    records = check_consent(job, on_event)
+    people = claimed(records)
     check_guard(job, on_event)
     inputs = job.inputs("actor")
     films = outputs(inputs, output)
@@ -93,7 +94,7 @@ def convert_takes(
             record = FilmRecord(asked, key, before, film=_film_id(job, film, key))
             plan.append(_Planned(given, take, film, drawn, record))
     swapper: Swapper | None = None  # learns people from all their faces: once, and only where something is to be done
-    takes = claimed_takes(job) if plan else ()
+    takes = claimed_takes(job, records) if plan else ()
     for planned in plan:
         film, record = planned.film, planned.record
         parts = job.renders(film, record.key)
@@ -102,9 +103,7 @@ def convert_takes(
             swapper = swapper or Swapper(checkpoint, actor, target, device=device)
             swapper.begin()
             info = probe(planned.take)
-            said = claim_of(
-                planned.given, info, takes=takes, actor=actor, checkpoint=checkpoint, identities=claimed(job.folder)
-            )
+            said = claim_of(planned.given, info, takes=takes, actor=actor, checkpoint=checkpoint, identities=people)
             _render(swapper, actor, planned, info, parts, said, signer, on_event)
             job.record.films[str(film)] = replace(record, after=fingerprint(film))
     return films

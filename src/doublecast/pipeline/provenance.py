@@ -95,5 +95,5 @@ def _consent(folder: Path, identity: ClaimedIdentity) -> Check:
         return Check(what, "no", "the production has no such record")
     text = f"{record.basis}, recorded on {record.made[:10]}"
     if now is not None and now.revoked:
-        text += f"; it held when the film was made and was revoked on {now.revoked[:10]}"
+        text += f"; revoked on {now.revoked[:10]}"
     return Check(what, "yes", text)

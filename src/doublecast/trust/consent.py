@@ -173,14 +173,16 @@ def find(production: Path, hash: str) -> ConsentRecord | None:
     return next((record for record in records if record_hash(record) == hash), None)
 
 
-def claimed(production: Path) -> tuple[ClaimedIdentity, ...]:
-    """What may go into credentials: of each complete record in force no more than pseudonym, kind of basis and hash."""
-    records = [record for role in ROLES if (record := load(production, role)) is not None]
-    return tuple(
-        ClaimedIdentity(r.role, r.pseudonym, r.basis.kind, record_hash(r))
-        for r in records
-        if r.complete and not r.revoked
-    )
+def claimed(records: Sequence[ConsentRecord]) -> tuple[ClaimedIdentity, ...]:
+    """What may go into credentials: of the records of both sides no more than pseudonym, kind of basis and hash.
+
+    Raises ConsentError unless there is one of each side, complete and not revoked.
+    """
+    if sorted(r.role for r in records if r.complete and not r.revoked) != sorted(ROLES):
+        raise ConsentError(
+            "credentials need the records of both actor and target, complete and not revoked: doublecast consent list"
+        )
+    return tuple(ClaimedIdentity(r.role, r.pseudonym, r.basis.kind, record_hash(r)) for r in records)
 
 
 def bind(production: Path, record: ConsentRecord, takes: Sequence[BoundTake], faces: Faces | None) -> ConsentRecord:
@@ -296,7 +298,7 @@ def _read(path: Path, role: Role, id: str | None) -> ConsentRecord:
         good = verified(record.public_key, record.signature, canonical(unsigned))
     except OSError as error:
         raise ConsentError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConsentError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, ConsentError) as error:
         raise ConsentError(f"{path} is no consent record of this version, or damaged ({error}). {_MEND}") from error
     if not good:
         raise ConsentError(f"{path} was changed after it was signed. {_MEND}")
