@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -215,12 +216,16 @@ def test_no_old_film_lies_beside_a_new_record(tmp_path: Path, monkeypatch: pytes
         if path.exists() and path.suffix == ".mkv":
             seen.append(read_credentials(path).state)
 
+    def looked(real: Callable[..., Any], *given: Any) -> Any:
+        look()
+        return real(*given)
+
     for failing in ("doublecast.trust.offline.native_signer", "doublecast.video.encode.sync_file", ""):
         with monkeypatch.context() as patch:
             for name in ("credentials._builder", "credentials.sync_folder"):
                 module, _, function = name.rpartition(".")
                 real = getattr(sys.modules[f"doublecast.trust.{module}"], function)
-                patch.setattr(f"doublecast.trust.{name}", lambda *a, real=real: (look(), real(*a))[1])
+                patch.setattr(f"doublecast.trust.{name}", partial(looked, real))
             if not failing:
                 signed_film(tmp_path / "take-of-film.mp4", path, film="f" * 10, overwrite=True)
                 continue

@@ -70,11 +70,11 @@ def test_a_key_that_appears_meanwhile_is_kept(folder: Path, monkeypatch: pytest.
         raise PermissionError(1, "no links")
 
     with monkeypatch.context() as patch:
-        patch.setattr(keys.os, "fsync", lambda handle: (sync(handle), appears())[0])
+        patch.setattr("os.fsync", lambda handle: (sync(handle), appears())[0])
         if links:
             patch.setattr(Path, "exists", appears)  # for who looks first and writes then
         else:
-            patch.setattr(keys.os, "link", unlinked)
+            patch.setattr("os.link", unlinked)
         keys.write_secret(path, b"ours")
     assert path.read_bytes() == b"theirs"
     assert [file.name for file in folder.iterdir()] == ["x.key"]
@@ -84,7 +84,7 @@ def test_a_file_system_without_links(folder: Path, monkeypatch: pytest.MonkeyPat
     def unlinked(*_: object) -> None:
         raise PermissionError(1, "no links")
 
-    monkeypatch.setattr(keys.os, "link", unlinked)
+    monkeypatch.setattr("os.link", unlinked)
     keys.write_secret(folder / "x.key", b"ours")
     assert (folder / "x.key").read_bytes() == b"ours"
     assert [file.name for file in folder.iterdir()] == ["x.key"]
