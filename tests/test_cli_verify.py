@@ -105,9 +105,38 @@ def test_a_production_is_compared(path: Path, tmp_path: Path) -> None:
     (records / "target-0001.json").write_text((records / "target-0001.json").read_text().replace("self", "synthetic"))
     (check,) = (check for check in compare(said, path, tmp_path / "job") if check.what == "consent (target)")
     assert check.answer == "no" and "was changed after it was signed" in check.text
-    lines = run("verify", path, "--production", tmp_path / "job").stdout
+    lines = run("verify", path, "--production", tmp_path / "job", code=2).stdout
     assert "the production made this film as /elsewhere/film.mp4" in lines
-    assert "is not a production" in run("verify", path, "--production", tmp_path, code=2).stderr
+    first = lines.splitlines()[0]
+    assert first.startswith("This film was made with doublecast") and first.endswith(
+        "But it does not fit the production: take 3 (actor), consent (actor), consent (target)."
+    )
+    result = json.loads(run("verify", path, "--production", tmp_path / "job", "--json", code=2).stdout)
+    assert result["code"] == 2 and result["verdict"] == first
+
+
+def test_a_mistyped_production_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def works(*_: object) -> None:
+        raise AssertionError("it looked at the file first")
+
+    monkeypatch.setattr("doublecast.trust.verify.verify", works)
+    (tmp_path / "film.mp4").write_bytes(b"")
+    assert "is not a production" in run("verify", tmp_path / "film.mp4", "--production", tmp_path, code=2).stderr
+
+
+@pytest.mark.parametrize(("command", "code"), [("verify", 70), ("weights", 1)])
+def test_a_bug_says_nothing_about_the_file(tmp_path: Path, command: str, code: int) -> None:
+    script = (
+        "import sys; from unittest.mock import patch; import doublecast.cli\n"
+        "patch('doublecast.cli.common.Commands.get_command', side_effect=ZeroDivisionError).start()\n"
+        "doublecast.cli.main()"
+    )
+    given = [sys.executable, "-c", script, command, "x"]
+    done = subprocess.run(
+        given, env={**environment(), "TMPDIR": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert "unexpected ZeroDivisionError" in done.stderr
 
 
 @pytest.mark.parametrize("given", [["--cert", "c.pem"], ["--key", "k.pem"]])

@@ -125,6 +125,20 @@ def test_check_output(tmp_path: Path, take: Take, name: str, words: str | None) 
             check_output(tmp_path / name, take)
 
 
+def test_a_record_beside_the_output_is_an_output(tmp_path: Path, take: Take) -> None:
+    out, beside = tmp_path / "out.mkv", tmp_path / "out.mkv.c2pa"
+    beside.write_bytes(b"precious")
+    with pytest.raises(OutputError, match=r"out\.mkv\.c2pa: exists already.*--overwrite"):
+        write(take, out, tmp_path / "parts")
+    assert beside.read_bytes() == b"precious"
+    check_output(tmp_path / "out.mp4", take)
+    check_output(out, take, overwrite=True)
+    (tmp_path / ".out.part.mkv").write_bytes(b"")  # a killed render's: its film was about to get its name
+    check_output(out, take)
+    write(take, out, tmp_path / "parts")
+    assert beside.read_bytes() != b"precious"
+
+
 def test_pictures_never_replace_themselves(tmp_path: Path) -> None:
     atomic_write(tmp_path / "in.png", encode_png(picture(0)))
     (take,) = find_takes([tmp_path / "in.png"])

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,41 @@ def test_killed_while_it_is_signed(tmp_path: Path, moment: str, name: str) -> No
     beside = [f"{name}.c2pa"] if name.endswith("mkv") else []
     temporary = {p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")}  # of the killed process
     assert {p.name for p in tmp_path.iterdir()} - temporary == {name, "take-of-film.mp4", *beside}
+
+
+def test_no_old_film_lies_beside_a_new_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every moment from when the new film is assembled until it has its name, whether it is made or not."""
+    path, seen = film(tmp_path, "film.mkv"), list[str]()
+
+    def look(*_: object) -> None:
+        if path.exists() and path.suffix == ".mkv":
+            seen.append(read_credentials(path).state)
+
+    def looked(real: Callable[..., Any], *given: Any) -> Any:
+        look()
+        return real(*given)
+
+    for failing in ("doublecast.trust.offline.native_signer", "doublecast.video.encode.sync_file", ""):
+        with monkeypatch.context() as patch:
+            for name in ("credentials._builder", "credentials.sync_folder"):
+                module, _, function = name.rpartition(".")
+                real = getattr(sys.modules[f"doublecast.trust.{module}"], function)
+                patch.setattr(f"doublecast.trust.{name}", partial(looked, real))
+            if not failing:
+                signed_film(tmp_path / "take-of-film.mp4", path, film="f" * 10, overwrite=True)
+                continue
+
+            def fails(*_: object) -> None:
+                look()
+                raise c2pa.C2paError("nothing works")
+
+            patch.setattr(failing, fails)
+            with pytest.raises((OutputError, c2pa.C2paError)):
+                signed_film(tmp_path / "take-of-film.mp4", path, film="f" * 10, overwrite=True)
+        look()
+        assert path.exists() == sidecar(path).exists() == ("native_signer" in failing)
+    assert set(seen) <= {"valid"} and read_credentials(path).state == "valid"
+    assert Claim.read(read_credentials(path).claim).film == "f" * 10
 
 
 # -- no network ------------------------------------------------------------------------------------------------------

@@ -55,3 +55,36 @@ def test_a_file_in_the_folders_place(folder: Path) -> None:
     folder.write_text("")
     with pytest.raises(KeysError, match="DOUBLECAST_KEYS"):
         keys.personal_key()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_key_that_appears_meanwhile_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    """Another first run finishes at the last moment; without links, a moment before."""
+    path, sync = folder / "x.key", os.fsync
+
+    def appears(*_: object) -> bool:
+        path.write_bytes(b"theirs")
+        return False
+
+    def unlinked(*_: object) -> None:
+        raise PermissionError(1, "no links")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", lambda handle: (sync(handle), appears())[0])
+        if links:
+            patch.setattr(Path, "exists", appears)  # for who looks first and writes then
+        else:
+            patch.setattr("os.link", unlinked)
+        keys.write_secret(path, b"ours")
+    assert path.read_bytes() == b"theirs"
+    assert [file.name for file in folder.iterdir()] == ["x.key"]
+
+
+def test_a_file_system_without_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unlinked(*_: object) -> None:
+        raise PermissionError(1, "no links")
+
+    monkeypatch.setattr("os.link", unlinked)
+    keys.write_secret(folder / "x.key", b"ours")
+    assert (folder / "x.key").read_bytes() == b"ours"
+    assert [file.name for file in folder.iterdir()] == ["x.key"]

@@ -255,8 +255,13 @@ def test_what_is_no_picture_or_film(tmp_path: Path, name: str) -> None:
 
 
 def test_time_for_reading_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = []
-    monkeypatch.setattr(Sandbox, "ask", lambda self, request, *, seconds: given.append(seconds) or {"error": "slow"})
+    given: list[float] = []
+
+    def ask(self: Sandbox, request: Any, *, seconds: float) -> dict[str, Any]:
+        given.append(seconds)
+        return {"error": "slow"}
+
+    monkeypatch.setattr(Sandbox, "ask", ask)
     with (tmp_path / "huge.mp4").open("wb") as file:
         file.truncate(1 << 40)
     report = verify(tmp_path / "huge.mp4")

@@ -23,7 +23,10 @@ class Commands(TyperGroup):
     """Commands whose errors become a line on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; 2 for what the user can mend, 130 for Ctrl-C (or SIGTERM)."""
+        """Run the command; 2 for what the user can mend, 3 for what is refused, 130 for Ctrl-C (or SIGTERM).
+
+        Commands leave with codes of their own: `verify` with 1 and 2, `bench` with 1 where a limit is missed.
+        """
         try:
             if hasattr(signal, "SIGTERM"):
                 signal.signal(signal.SIGTERM, _interrupt)

@@ -25,9 +25,14 @@ def verify(
     """Say what a file is: made by doublecast or not, unchanged or not, signed by whom, from what.
 
     Exit code: 0 made with doublecast and unchanged; 1 nothing of doublecast was found; 2 made with doublecast, but
-    changed, stripped or no longer provable (also: no such file). Nothing is sent anywhere.
+    changed, stripped, no longer provable, or not of the production that was named (also: a file, folder or option that
+    cannot be used); 70 a bug in doublecast. Nothing is sent anywhere.
     """
-    from doublecast.trust.verify import judge
+    if production is not None:
+        from doublecast.production import Production
+
+        Production(production, create=False, lock=False).close()  # a mistyped folder is told before the work
+    from doublecast.trust.verify import CHANGED, OURS, judge
     from doublecast.trust.verify import verify as run
 
     report = run(file)
@@ -37,6 +42,11 @@ def verify(
         from doublecast.pipeline.provenance import compare
 
         checks = compare(report.claim, report.path, production)
+        unfit = [check.what for check in checks if check.answer == "no"]
+        if unfit:
+            code = CHANGED if code == OURS else code
+            more = f" and {len(unfit) - SHOWN} more" if len(unfit) > SHOWN else ""
+            verdict += f" But it does not fit the production: {', '.join(unfit[:SHOWN])}{more}."
     result = {
         "file": report.path, "code": code, "verdict": verdict,
         "credentials": None if report.credentials is None else asdict(report.credentials),

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import c2pa
 
-from doublecast.disk import atomic_write
+from doublecast.disk import sync_folder
 from doublecast.errors import OutputError
 from doublecast.trust import offline
 from doublecast.trust.certificates import Signer
@@ -48,8 +48,9 @@ def embeds(path: Path) -> bool:
 def sign(path: Path, final: Path, claim: Claim, signer: Signer, *, source: Path | None) -> None:
     """Give the file ``path``, which will be renamed to ``final``, its credentials; on an error it is as before.
 
-    Embedded where the container can hold them, else as the sidecar of ``final``, which is then there first. source: the
-    actor's file that it was made of; credentials in it become those of the parent ingredient.
+    Embedded where the container can hold them, else as the sidecar of ``final``, which is then there first; a film that
+    lies at ``final`` goes before that, so that at no moment a film is beside another's sidecar. source: the actor's
+    file that it was made of; credentials in it become those of the parent ingredient.
     Raises OutputError where the library or the disk refuses.
     """
     kind = MIME.get(final.suffix.lower(), _OTHER)
@@ -61,12 +62,17 @@ def sign(path: Path, final: Path, claim: Claim, signer: Signer, *, source: Path 
                 builder.set_no_embed()
             native = offline.native_signer(signer.certificates, signer.key, signer.algorithm)
             manifest = builder.sign(native, kind, plain, signed if embeds(final) else _Nowhere())
+            if not embeds(final):
+                signed.write(manifest)
             signed.flush()
             os.fsync(signed.fileno())
         if embeds(final):
             temporary.replace(path)
         else:
-            atomic_write(sidecar(final), manifest)
+            if path != final:
+                final.unlink(missing_ok=True)
+            temporary.replace(sidecar(final))
+            sync_folder(final.parent)
     except offline.Failure as error:
         raise OutputError(
             f"{final}: its Content Credentials cannot be made ({error}); nothing was written there"

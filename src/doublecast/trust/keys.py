@@ -84,10 +84,20 @@ def write_secret(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if not path.exists():
-            temporary.replace(path)
+        _name(temporary, path)
     except OSError as error:
         raise KeysError(f"{disk_message(path, error)}; set {FOLDER} to another folder") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _name(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, unless that is taken: at once, where the file system has links."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except (OSError, NotImplementedError):  # no links there, as on FAT
+        if not path.exists():
+            temporary.replace(path)

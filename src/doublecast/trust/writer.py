@@ -12,7 +12,7 @@ from doublecast.disk import atomic_write, disk_message
 from doublecast.errors import OutputError, RefusedError
 from doublecast.trust.certificates import Signer
 from doublecast.trust.claim import Claim
-from doublecast.trust.credentials import sign
+from doublecast.trust.credentials import embeds, sidecar, sign
 from doublecast.trust.guard import Guard
 from doublecast.trust.label import Label, labelled
 from doublecast.trust.statement import Statement
@@ -24,7 +24,8 @@ from doublecast.video import FilmEncoder, Take, TakeInfo, check_path, encode_png
 def check_output(path: Path, take: Take, *, overwrite: bool = False) -> None:
     """Raise OutputError if a film of this take cannot or must not be written here; ask before hours of work.
 
-    A file or a folder that is not empty is refused without ``overwrite``; the take's own files are always refused.
+    A file, its sidecar, or a folder that is not empty is refused without ``overwrite`` (but not a sidecar alone that
+    a killed render left, see `credentials.sign`); the take's own files are always refused.
     """
     check_path(path, take)
     _check_place(path)
@@ -37,6 +38,17 @@ def check_output(path: Path, take: Take, *, overwrite: bool = False) -> None:
     taken = any(path.iterdir()) if path.is_dir() else path.exists()
     if taken and not overwrite:
         raise OutputError(f"{path}: exists already. Name another output, or allow it with --overwrite.")
+    unfinished = path.with_name(f".{path.stem}.part{path.suffix}")  # what `FilmEncoder` had there when it was killed
+    if _beside(path) and sidecar(path).exists() and not overwrite and not unfinished.exists():
+        raise OutputError(
+            f"{sidecar(path)}: exists already, and would be replaced by the film's record. Name another output, or "
+            "allow it with --overwrite."
+        )
+
+
+def _beside(path: Path) -> bool:
+    """Whether credentials of a film of this name lie beside it."""
+    return is_film(path) and not embeds(path)
 
 
 def _check_place(path: Path) -> None:
@@ -76,7 +88,7 @@ class FilmWriter:
         crf: float = 16,
         job: str = "",
     ) -> None:
-        self._label, self._first, self._take = label, info.first, take
+        self._path, self._label, self._first, self._take = path, label, info.first, take
         self._guard = Guard([path], pictures=take.kind == "pictures")
         self._claim, self._signer = replace(claim, film=film.text, label=label.declared()), signer
         self._encoder = FilmEncoder(
@@ -132,7 +144,12 @@ class FilmWriter:
         except RefusedError:
             self._drop()
             raise
-        self._encoder.close()
+        try:
+            self._encoder.close()
+        except BaseException:
+            if _beside(self._path) and not self._path.exists():  # no record of a film that is not there
+                sidecar(self._path).unlink(missing_ok=True)
+            raise
 
     def abort(self) -> None:
         """Stop without a film; finished parts stay."""
