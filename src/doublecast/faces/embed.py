@@ -133,8 +133,9 @@ def chip(pixels: U8, points: F32) -> U8:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch on one thread: under load two took from 27 to 800 ms for the same batch."""
+def one_thread() -> Iterator[None]:
+    """Torch on one thread in this context: a few faces are too little work for several, which would wait for each other
+    and for whoever else is busy (under load two took from 27 to 800 ms for the same batch)."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -159,7 +160,7 @@ class Embedder:
     def embed_chips(self, chips: Sequence[U8]) -> F32:
         """Vectors float32 (N, 128) of chips made by `chip`."""
         vectors = [np.zeros((0, VECTOR), np.float32)]
-        with _one_thread(), torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             for start in range(0, len(chips), self._batch):
                 batch = torch.from_numpy(np.stack(chips[start : start + self._batch])).to(self._device)
                 vectors.append(self._network(batch).cpu().numpy())

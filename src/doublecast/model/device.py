@@ -1,8 +1,5 @@
 """Where to compute, and how precisely."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 
 from doublecast.errors import InputError
@@ -31,18 +28,6 @@ def low_precision(device: torch.device) -> bool:
 def precise(device: torch.device) -> torch.dtype:
     """The type in which a finished network runs fastest without a visible difference."""
     return torch.bfloat16 if low_precision(device) else torch.float32
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let networks compute on one thread in this context: single faces are too little work for several, which would
-    only wait for each other and for whoever encodes at the same time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def autocast(device: torch.device) -> torch.autocast:

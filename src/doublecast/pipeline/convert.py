@@ -8,11 +8,11 @@ from pathlib import Path
 from doublecast.disk import disk_errors, disk_message, fingerprint, key_of
 from doublecast.errors import OutputError, ProductionError, RefusedError
 from doublecast.events import Listener, Note, Progress, ignore
+from doublecast.faces.embed import one_thread
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
 from doublecast.model.checkpoint import latest
-from doublecast.model.device import one_thread
 from doublecast.pipeline.claims import claim_of, claimed_takes
 from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.flow import Flow, depth_for
