@@ -1,17 +1,19 @@
 """The one check: lint, formatting, types, tests. Run by `python3 bootstrap.py check` and by CI."""
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+THREADS = {"OMP_NUM_THREADS": "1"}  #: of each test process, as there is one for every core
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
     ("doublecast", "weights", "--fetch"),
-    ("pytest",),
+    ("pytest", "-n", "auto"),
 )
 
 
@@ -19,7 +21,7 @@ def main() -> int:
     for step in STEPS:
         print("==", *step, flush=True)
         start = time.monotonic()
-        code = subprocess.run([sys.executable, "-m", *step], cwd=ROOT, check=False).returncode
+        code = subprocess.run([sys.executable, "-m", *step], cwd=ROOT, env={**os.environ, **THREADS}, check=False).returncode
         verdict = "passed" if code == 0 else f"failed ({code})"
         print(f"== {step[0]}: {verdict} in {time.monotonic() - start:.0f} s", flush=True)
         if code:
