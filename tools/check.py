@@ -21,7 +21,8 @@ def main() -> int:
     for step in STEPS:
         print("==", *step, flush=True)
         start = time.monotonic()
-        code = subprocess.run([sys.executable, "-m", *step], cwd=ROOT, env={**os.environ, **THREADS}, check=False).returncode
+        command, environment = [sys.executable, "-m", *step], {**os.environ, **THREADS}
+        code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         verdict = "passed" if code == 0 else f"failed ({code})"
         print(f"== {step[0]}: {verdict} in {time.monotonic() - start:.0f} s", flush=True)
         if code:
