@@ -20,7 +20,7 @@ from torch import Tensor
 
 from doublecast.model import augment, losses
 from doublecast.model.augment import AugmentConfig
-from doublecast.model.device import low_precision
+from doublecast.model.device import autocast
 from doublecast.model.networks import pack
 from doublecast.model.prior import Prior
 from doublecast.model.space import importance
@@ -151,7 +151,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         seen, truth, weight, vectors = self.batch()
-        with torch.autocast("cpu", torch.bfloat16, enabled=low_precision(torch.device("cpu"))):
+        with autocast(torch.device("cpu")):
             output = self.prior(seen, vectors)
         parts = losses.reconstruction(output, truth, weight)
         self.optimizer.zero_grad(set_to_none=True)

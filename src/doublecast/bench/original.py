@@ -20,7 +20,7 @@ from doublecast.bench.contestant import Baseline, Converter
 from doublecast.bench.crops import CropConverter, Faces, face_centred, features, gather, hull
 from doublecast.bench.warps import displaced, look_up, rotate_zoom_shift, structural
 from doublecast.faceset import FaceStore
-from doublecast.model.device import low_precision
+from doublecast.model.device import autocast
 from doublecast.types import F32, U8
 
 SIZE = 64
@@ -174,7 +174,7 @@ class OriginalContestant(Baseline):
     def advance(self) -> int:
         """See class Contestant."""
         seen, truth, weights = self.batch()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=low_precision(self.device)):
+        with autocast(self.device):
             codes = torch.split(self._network.encoder(seen), BATCH)
             outputs = [decoder(code) for decoder, code in zip(self._network.decoders, codes, strict=True)]
         output = torch.sigmoid(torch.cat(outputs).float())

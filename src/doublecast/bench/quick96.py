@@ -22,7 +22,7 @@ from doublecast.bench.crops import CropConverter, Faces, full_face, gather, hull
 from doublecast.bench.original import Upscale
 from doublecast.bench.warps import displaced, look_up, rotate_zoom_shift, structural
 from doublecast.faceset import FaceStore
-from doublecast.model.device import low_precision
+from doublecast.model.device import autocast
 from doublecast.types import F32, U8
 
 SIZE = 96
@@ -210,7 +210,7 @@ class Quick96Contestant(Baseline):
     def advance(self) -> int:
         """See class Contestant."""
         seen, truth, wanted = self.batch()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=low_precision(self.device)):
+        with autocast(self.device):
             grids = torch.split(self._network.encoder(seen), BATCH)
             outputs = [decoder(grid) for decoder, grid in zip(self._network.decoders, grids, strict=True)]
         face, mask = (torch.sigmoid(torch.cat(part).float()) for part in zip(*outputs, strict=True))

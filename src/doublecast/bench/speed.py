@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from doublecast.bench.original import Original, optimizer, step
 from doublecast.events import Listener, Progress, ignore
 from doublecast.faceset import FaceStore
-from doublecast.model.device import choose_device, low_precision
+from doublecast.model.device import autocast, choose_device, precise
 from doublecast.model.material import gather
 from doublecast.model.train import TrainConfig, Trainer
 from doublecast.pipeline.consent import state
@@ -155,7 +155,7 @@ def _training(actor: FaceStore, target: FaceStore) -> list[Result]:
             trainer.advance()
 
     def theirs() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=low_precision(device)):
+        with autocast(device):
             step(network, adam, faces)
 
     ours()
@@ -177,7 +177,7 @@ def _arithmetic(trainer: Trainer, steps: float) -> list[Result]:
     with FlopCounterMode(display=False) as counter:
         trainer.advance()
     achieved = steps * counter.get_total_flops() / 1e9
-    peak = _matmul_peak(torch.bfloat16 if low_precision(trainer.device) else torch.float32)
+    peak = _matmul_peak(precise(trainer.device))
     return [
         Result("train, arithmetic of all layers, both passes", achieved, "GFLOP/s"),
         Result("matrix product in the same precision, the most", peak, "GFLOP/s"),

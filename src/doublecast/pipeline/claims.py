@@ -10,12 +10,13 @@ import numpy as np
 
 from doublecast.errors import ProductionError
 from doublecast.faceset import FaceStore
+from doublecast.pipeline.takes import take_of
 from doublecast.production import RECORD, SIDES, Production, TakeInput
 from doublecast.trust.claim import Claim, ClaimedIdentity, ClaimedTake
 from doublecast.trust.consent import ConsentRecord
 from doublecast.types import F64, I64
 from doublecast.video import TakeInfo
-from doublecast.video.takes import Take, file_sha256
+from doublecast.video.takes import file_sha256
 
 
 def claim_of(
@@ -60,8 +61,7 @@ def _checked(job: Production, given: TakeInput, bound: str) -> str:
 
 def sha256_of(given: TakeInput) -> str:
     """See `Take.sha256`: as noted at extraction, else (productions of before) of the files as they are now."""
-    kind = "pictures" if given.kind == "pictures" else "video"
-    return given.sha256 or Take(given.name, tuple(Path(file) for file in given.files), kind).sha256()  # type: ignore[arg-type]  # one of both
+    return given.sha256 or take_of(given).sha256()
 
 
 def model_sha256(checkpoint: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from doublecast.errors import ConsentError, InputError
+from doublecast.errors import ConsentError
 from doublecast.events import Listener, Note, ignore
 from doublecast.faceset import FaceStore, FaceTable
 from doublecast.faceset.identity import track_codes
@@ -117,11 +117,7 @@ def _takes(job: Production, side: Side, record: ConsentRecord) -> list[BoundTake
     """The takes of a side; those that the record has already are not hashed again."""
     known = {take.key: take for take in record.takes}
     inputs = job.record.inputs.get(side, [])
-    try:
-        return [known.get(t.key) or BoundTake(t.key, sha256_of(t)) for t in inputs]
-    except OSError as error:
-        text = f"{error.filename}: cannot be read ({error.strerror}); put it back, or run doublecast extract again"
-        raise InputError(text) from error
+    return [known.get(t.key) or BoundTake(t.key, sha256_of(t)) for t in inputs]
 
 
 def faces_of(store: FaceStore) -> Faces | None:

@@ -12,6 +12,7 @@ from doublecast.faces.detect import overlap
 from doublecast.faces.track import FaceTracker
 from doublecast.faceset import FaceStore, StoredFace, cut
 from doublecast.metrics import Measure, Sample, measure_film
+from doublecast.pipeline.takes import take_of
 from doublecast.production import TakeInput
 from doublecast.report import Comparison
 from doublecast.trust import Label, labelled
@@ -62,7 +63,7 @@ def compare(
     after: dict[int, U8] = {}
     times: dict[int, float] = {}
     tracker = FaceTracker(pictures=True)
-    for done, frame in enumerate(frames_of(film_take(film, _source(take)), set(chosen.tolist())), 1):
+    for done, frame in enumerate(frames_of(film_take(film, take_of(take)), set(chosen.tolist())), 1):
         stored = faces[frame.index]
         on_event(Progress("report", done, len(chosen), "frames", "measuring"))
         if frame.index in shown:
@@ -73,7 +74,7 @@ def compare(
             films.append((found, cut(frame.pixels, stored.face.points)))
             played.append((stored.face, stored.crop))
             indices.append(frame.index)
-    for frame in frames_of(_source(take), shown):
+    for frame in frames_of(take_of(take), shown):
         before[frame.index] = _small(frame.pixels)
     both = sorted(after.keys() & before.keys())
     pairs = [Comparison(times[n], before[n], after[n]) for n in both]
@@ -117,10 +118,6 @@ def film_take(film: Path, source: Take) -> Take:
         files = [film / name for name in picture_names(source)] if made else sorted(film.glob("frame_*.png"))
         return Take("film", tuple(files), "pictures")
     return Take("film", (film,), "pictures" if film.suffix.lower() in PICTURES else "video")
-
-
-def _source(take: TakeInput) -> Take:
-    return Take(take.name, tuple(Path(file) for file in take.files), "pictures" if take.kind == "pictures" else "video")
 
 
 def frames_of(take: Take, wanted: set[int]) -> Iterator[Frame]:

@@ -8,7 +8,7 @@ from doublecast.disk import fingerprint
 from doublecast.errors import ConsentError, InputError
 from doublecast.pipeline.claims import model_sha256, sha256_of
 from doublecast.production import SIDES, Production, TakeInput
-from doublecast.trust.claim import UNDECLARED, Claim, ClaimedIdentity
+from doublecast.trust.claim import Claim, ClaimedIdentity
 from doublecast.trust.consent import find, load
 
 Answer: TypeAlias = Literal["yes", "no", "unknown"]
@@ -85,7 +85,7 @@ def _model(job: Production, claim: Claim) -> Check:
 
 def _consent(folder: Path, identity: ClaimedIdentity) -> Check:
     what = f"consent ({identity.role})"
-    if identity.basis == UNDECLARED or not identity.record:
+    if not identity.record:
         return Check(what, "no", f"the film names no consent record; basis: {identity.basis}")
     try:
         record, now = find(folder, identity.record), load(folder, identity.role)

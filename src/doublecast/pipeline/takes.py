@@ -7,13 +7,18 @@ from doublecast.production import TakeInput
 from doublecast.video import Take
 
 
+def take_of(given: TakeInput) -> Take:
+    """The take of these files, whatever is there now."""
+    files = tuple(Path(file) for file in given.files)
+    return Take(given.name, files, "pictures" if given.kind == "pictures" else "video")
+
+
 def stored_take(given: TakeInput) -> Take:
     """The take as it was extracted. Raises InputError where its files are gone or have other content now."""
-    files = tuple(Path(file) for file in given.files)
-    missing = [file for file in files if not file.is_file()]
+    take = take_of(given)
+    missing = [file for file in take.files if not file.is_file()]
     if missing:
         raise InputError(f"{missing[0]} is gone; put it back, or run doublecast extract with its new place")
-    take = Take(name=given.name, files=files, kind="pictures" if given.kind == "pictures" else "video")
     if take.key() != given.key:
-        raise InputError(f"{files[0]} was changed since its faces were extracted; run doublecast extract again")
+        raise InputError(f"{take.files[0]} was changed since its faces were extracted; run doublecast extract again")
     return take

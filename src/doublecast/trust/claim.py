@@ -10,7 +10,6 @@ from typing import Any, Literal, Self, TypeAlias
 
 Role: TypeAlias = Literal["actor", "target"]
 ROLES: tuple[Role, Role] = ("actor", "target")
-UNDECLARED = "undeclared"  #: basis of an identity for which none was recorded
 VERSION = 1  #: of the assertion's layout
 MOST = 100_000  #: takes, identities or ranges that are read from somebody else's file
 _SHA256, _FILM, _WORD = (re.compile(text) for text in ("[0-9a-f]{64}", "[0-9a-f]{10}", "[a-z0-9][a-z0-9._-]{0,63}"))

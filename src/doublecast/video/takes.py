@@ -3,7 +3,7 @@
 import glob
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,11 +38,7 @@ class Take:
 
         Raises InputError if a file cannot be read.
         """
-        try:
-            states = [path.stat() for path in self.files]
-            return _hash(tuple((p, s.st_size, s.st_mtime_ns) for p, s in zip(self.files, states, strict=True)))
-        except OSError as error:
-            raise InputError(f"{error.filename}: cannot be read ({error.strerror}). Is the disk connected?") from error
+        return self._digest(_hash)
 
     def sha256(self) -> str:
         """SHA-256 of the file: 64 hex digits, as `sha256sum` prints it. Of several files: of the lines that `sha256sum`
@@ -50,9 +46,12 @@ class Take:
 
         Raises InputError if a file cannot be read.
         """
+        return self._digest(_sha256)
+
+    def _digest(self, of: Callable[[tuple[tuple[Path, int, int], ...]], str]) -> str:
         try:
             states = [path.stat() for path in self.files]
-            return _sha256(tuple((p, s.st_size, s.st_mtime_ns) for p, s in zip(self.files, states, strict=True)))
+            return of(tuple((p, s.st_size, s.st_mtime_ns) for p, s in zip(self.files, states, strict=True)))
         except OSError as error:
             raise InputError(f"{error.filename}: cannot be read ({error.strerror}). Is the disk connected?") from error
 

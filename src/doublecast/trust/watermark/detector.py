@@ -82,11 +82,6 @@ class Detector:
         """Seconds since the first frame came, by the clock: work here and the caller's decoding."""
         return 0.0 if self._clock is None else time.perf_counter() - self._clock
 
-    @property
-    def resumes(self) -> float:
-        """Time in the film before which no frame will be looked at; a caller that can seek may go there."""
-        return self._opens if self._total is None else 0.0
-
     def add(self, picture: U8, seconds: float) -> None:
         """The next frame: uint8 luma (H, W) or RGB (H, W, 3), upright, and its time in the film."""
         if self._clock is None:
