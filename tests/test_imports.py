@@ -9,7 +9,7 @@ import doublecast
 
 ORDER = [
     "errors", "types", "events", "disk", "video", "weights", "faces", "faceset", "model", "film", "trust", "metrics",
-    "report", "production", "pipeline", "bench", "cli", "__main__",
+    "report", "production", "pipeline", "bench", "studio", "cli", "__main__",
 ]  # fmt: skip
 ROOT = Path(doublecast.__file__).parent
 

@@ -14,6 +14,7 @@ from doublecast.cli.consent import ConsentOption, answered, consent
 from doublecast.cli.faces import SideName, faces
 from doublecast.cli.label import LabelCorner, LabelFont, LabelLanguage, LabelStyle, LabelText, Style, label_of
 from doublecast.cli.progress import Display
+from doublecast.cli.studio import studio
 from doublecast.cli.verify import verify
 
 DEMO_MINUTES = 2.0
@@ -267,4 +268,5 @@ def weights(
     show({"weights": result}, lines, as_json=json)
 
 
+app.command()(studio)
 app.command()(verify)
