@@ -8,6 +8,7 @@ from doublecast.errors import InputError
 from doublecast.production import RECORD
 
 LONGEST_TOKEN, SHORTEST_TOKEN = 200, 12  #: characters of a token that the user chooses
+FORBIDDEN = '/\\:*?"<>|'  #: characters that not every system has in names of files
 GIB = 1 << 30
 
 
@@ -73,10 +74,10 @@ class StudioConfig:
 
     def place(self, name: str) -> Path:
         """Where a production of this name lies or would lie. Raises InputError for a name that leads elsewhere."""
-        odd = name != name.strip() or name.startswith(".") or any(ord(c) < 32 or c in '/\\:*?"<>|' for c in name)
+        odd = name != name.strip() or name.startswith(".") or any(ord(c) < 32 or c in FORBIDDEN for c in name)
         if odd or not 1 <= len(name) <= 100:
             raise InputError(
-                f'{name!r} cannot name a production: 1 to 100 characters, no leading dot or space, none of / \\ : * ? " < > |'
+                f"{name!r} cannot name a production: 1 to 100 characters, no leading dot or space, none of {FORBIDDEN}"
             )
         folder = self.folder / name
         if folder.resolve().parent != self.folder.resolve():

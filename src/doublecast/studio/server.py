@@ -51,17 +51,11 @@ def serve(config: StudioConfig, on_ready: Callable[[str, Studio], None] = lambda
 def _server(studio: Studio):  # type: ignore[no-untyped-def]  # uvicorn is imported here only
     import uvicorn
 
-    return uvicorn.Server(
-        uvicorn.Config(
-            application(studio),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=2,
-            ws_max_size=4 << 20,
-        )  # fmt: skip
-    )
+    options = uvicorn.Config(
+        application(studio), log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=2, ws_max_size=4 << 20,
+    )  # fmt: skip
+    return uvicorn.Server(options)
 
 
 def application(studio: Studio) -> Gate:
