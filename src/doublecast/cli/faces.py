@@ -90,7 +90,7 @@ def list_(production: Job, json: Json = False) -> None:
         lines.append("  people: " + ", ".join(_person(p, n) for p, n in found["people"].items()))
         lines.append(f"  set aside: {reasons}")
         lines += [f"  poses: {words}" for words in found["poses_lacking"]]
-        for version in store.versions()[-5:]:
+        for version in store.history(5):
             lines.append(f"  step {version.number}: {version.text} ({version.kept} kept)")
     show(result, lines, as_json=json)
 
