@@ -68,7 +68,7 @@ class Corrections:
         rows = [] if found is None else [_with(found, 0)]
         table = pa.concat_tables([*rows, _with(corrected, revision)])
         try:
-            mode = "overwrite" if self._open() is None else "append"
+            mode = "create" if self._open() is None else "append"
             lance.write_dataset(table, str(self._path), schema=_SCHEMA, mode=mode)
         except OSError as error:
             raise OutputError(f"Cannot write {self._path}: {error}. Free some space and run it again.") from error

@@ -180,6 +180,12 @@ class Stored:
         for batch in self._batches(dataset, self._find(table, rows, ids), _PLAIN + ["crop"] * crops):
             yield from from_arrow(batch, keys)
 
+    def pictures(self, ids: Sequence[int] | I64) -> Iterator[tuple[bytes, int]]:
+        """The crops of faces as they are stored: JPEG and its side in pixels. KeyError for an id that is not there."""
+        dataset, table, rows = self._rows()
+        for batch in self._batches(dataset, self._find(table, rows, ids), ["crop", "crop_size"]):
+            yield from zip(batch["crop"].to_pylist(), batch["crop_size"].to_pylist(), strict=True)
+
     # -- curation ------------------------------------------------------------------------------------------------
 
     def _marks(self) -> Marks:
