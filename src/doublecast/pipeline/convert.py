@@ -83,7 +83,7 @@ def convert_takes(
     films = outputs(inputs, output)
     refuse_inputs(films, [*inputs, *job.inputs("target")])
     actor, target = FaceStore(job.side("actor")), FaceStore(job.side("target"))
-    versions = [store.versions()[-1].number for store in (actor, target)]
+    versions = [store.version() for store in (actor, target)]
     plan = []
     for given, film in zip(inputs, films, strict=True):
         drawn = placed(label or Label(), actor, given)
