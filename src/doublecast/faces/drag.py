@@ -46,6 +46,12 @@ def _falloff(a: F64, b: F64) -> F64:
     return weights
 
 
+def followers(handle: int) -> dict[int, float]:
+    """How far each landmark comes along when only this one of the mesh is dragged, as parts of its way (see `moved`)."""
+    weights = _falloff(_places(), _places()[[handle]])[:, 0]
+    return {int(n): float(weights[n]) for n in np.flatnonzero(weights)}
+
+
 def moved(points: F32, handles: Mapping[int, tuple[float, float]]) -> F32:
     """Landmarks with some of them put elsewhere: float32 (478, 3), frame pixels; the depth stays.
 
