@@ -176,14 +176,15 @@ def extract(
     json: Json = False,
 ) -> None:
     """Find, measure and store every face of the takes, then set aside what should not be trained on."""
+    from doublecast.pipeline.activity import working
     from doublecast.pipeline.curate import curate
     from doublecast.pipeline.extract import extract as run
     from doublecast.production import Production
 
     basis = answered(to, side, takes, consent, option="--consent")
-    with Display(errors()) as display, Production(to) as job:
-        found = run(takes, job, side=side.value, consent=basis, on_event=display)
-        curate(job, side.value, face=face, option="--face", on_event=display)
+    with Display(errors()) as display, Production(to) as job, working(job, "extract", display) as tell:
+        found = run(takes, job, side=side.value, consent=basis, on_event=tell)
+        curate(job, side.value, face=face, option="--face", on_event=tell)
     result = {"takes": found.takes, "frames": found.frames, "faces": found.faces, "problems": found.problems}
     show(result, [f"{found.faces} faces in {found.frames} frames of {found.takes} takes, in {to}"], as_json=json)
 
