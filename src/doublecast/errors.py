@@ -70,7 +70,7 @@ class RefusedError(DoublecastError):
 
 
 def words(error: BaseException) -> str:
-    """What to tell the user about an error: its text, or what is missing where the system says no, or that it is a bug."""
+    """What to tell the user about an error: its text; what to do where access is not allowed; else that it is a bug."""
     if isinstance(error, DoublecastError):
         return str(error)
     if isinstance(error, PermissionError):

@@ -12,6 +12,7 @@ from doublecast.cli.bench import bench
 from doublecast.cli.common import Commands, Json, errors, show
 from doublecast.cli.consent import ConsentOption, answered, consent
 from doublecast.cli.faces import SideName, faces
+from doublecast.cli.jobs import jobs, snapshots
 from doublecast.cli.label import LabelCorner, LabelFont, LabelLanguage, LabelStyle, LabelText, Style, label_of
 from doublecast.cli.progress import Display
 from doublecast.cli.studio import studio
@@ -31,6 +32,8 @@ app = typer.Typer(
 app.add_typer(faces, name="faces")
 app.add_typer(bench, name="bench")
 app.add_typer(consent, name="consent")
+app.add_typer(jobs, name="jobs")
+app.add_typer(snapshots, name="snapshots")
 
 
 class Size(StrEnum):

@@ -173,6 +173,8 @@ def stop(folder: Path | str) -> bool:
 
 def ask_to_stop(process: int) -> bool:
     """Send SIGTERM, which the command line takes for Ctrl-C. False where the process is gone or is not ours."""
+    if process <= 0:  # would mean a group of processes
+        return False
     try:
         os.kill(process, signal.SIGTERM)
     except (ProcessLookupError, PermissionError):
