@@ -47,7 +47,7 @@ def _falloff(a: F64, b: F64) -> F64:
 
 
 def followers(handle: int) -> dict[int, float]:
-    """How far each landmark comes along when only this one of the mesh is dragged, as parts of its way (see `moved`)."""
+    """How far each landmark comes along when only this one of the mesh is dragged: parts of its way, see `moved`."""
     weights = _falloff(_places(), _places()[[handle]])[:, 0]
     return {int(n): float(weights[n]) for n in np.flatnonzero(weights)}
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import cv2
 import numpy as np
 from fastapi import Body, FastAPI
 from fastapi.responses import JSONResponse, Response
 
+from doublecast.disk import key_of
 from doublecast.errors import InputError
 from doublecast.faces.drag import HANDLES, followers
 from doublecast.faces.geometry import OVAL
@@ -28,6 +29,7 @@ from doublecast.types import F32, MESH, POINTS, U8
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
 
+Document: TypeAlias = Annotated[Any, Body()]  #: the JSON of a request
 THUMBS, MARKED = 200, 200_000  #: most faces of one request for pictures, and of one step of curation
 SMALLEST, LARGEST = 32, 256  #: pixels of a small picture
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}  #: the address names the state of every face
@@ -48,12 +50,12 @@ def _reading(studio: "Studio", app: FastAPI) -> None:
         folder, which = studio.config.production(name), _side(side)
         store = _store(folder, which)
         if store is None:
-            return _json({"state": "", "version": 0, "takes": [], "columns": {"id": []}})
+            return _json({"state": "none", "version": 0, "takes": [], "material": "", "columns": {"id": []}})
         state = _state(store)
         if since == state:
             return _json({"state": state, "unchanged": True})
-        takes = [{"name": take.name, "kind": take.kind} for take in store.takes()]
-        return _json({"state": state, "version": store.version(), "takes": takes, "columns": browse.columns(store)})
+        told = {"state": state, "version": store.version(), "material": _material(folder, store)}
+        return _json({**told, "takes": [take.name for take in store.takes()], "columns": browse.columns(store)})
 
     @app.get("/api/p/{name}/faces/{side}/thumbs")
     def thumbs(name: str, side: str, ids: str, state: str = "", pixels: int = 112) -> Response:
@@ -99,9 +101,11 @@ def _reading(studio: "Studio", app: FastAPI) -> None:
 
     @app.get("/api/p/{name}/working")
     def working(name: str) -> Response:
-        """What is being done, for a side without faces."""
-        activity = read_activity(studio.config.production(name))
-        return _json(None if activity is None else asdict(activity))
+        """What is being done, and how the newest job that changes faces stands; null where there is none."""
+        folder = studio.config.production(name)
+        activity = read_activity(folder)
+        job = next((job for job in reversed(queue.jobs(folder)) if job.kind in ("swap", "extract", "curate")), None)
+        return _json({"activity": activity and asdict(activity), "job": job and asdict(job)})
 
 
 def _one_face(studio: "Studio", app: FastAPI, process: FaceProcess) -> None:
@@ -137,7 +141,7 @@ def _one_face(studio: "Studio", app: FastAPI, process: FaceProcess) -> None:
         return _json(process.ask(request))
 
     @app.post("/api/p/{name}/faces/{side}/correct")
-    def correct(name: str, side: str, body: Any = Body()) -> Response:
+    def correct(name: str, side: str, body: Document) -> Response:
         """Put landmarks elsewhere. body: face, revision (of the face that was shown), handles {landmark: [x, y]}."""
         folder, which = _place(studio, name, side)
         number, revision, dragged = _ids([_field(body, "face")], 1)[0], _field(body, "revision"), _handles(body)
@@ -154,7 +158,7 @@ def _one_face(studio: "Studio", app: FastAPI, process: FaceProcess) -> None:
         return _json({"version": FaceStore(folder / which).version()})
 
     @app.post("/api/p/{name}/faces/{side}/reset")
-    def reset(name: str, side: str, body: Any = Body()) -> Response:
+    def reset(name: str, side: str, body: Document) -> Response:
         """Bring back the landmarks that were found."""
         folder, which = _place(studio, name, side)
         single.reset(folder, which, _ids([_field(body, "face")], 1)[0])
@@ -163,7 +167,7 @@ def _one_face(studio: "Studio", app: FastAPI, process: FaceProcess) -> None:
 
 def _curating(studio: "Studio", app: FastAPI) -> None:
     @app.post("/api/p/{name}/faces/{side}/set-aside")
-    def set_aside(name: str, side: str, body: Any = Body()) -> Response:
+    def set_aside(name: str, side: str, body: Document) -> Response:
         """body: ids, and a reason where it is not "dropped"."""
         store, ids = _some(studio, name, side), _ids(_field(body, "ids"), MARKED)
         reason = body.get("reason", "dropped")
@@ -173,14 +177,14 @@ def _curating(studio: "Studio", app: FastAPI) -> None:
             return _json({"version": store.set_aside(ids, reason.strip())})
 
     @app.post("/api/p/{name}/faces/{side}/bring-back")
-    def bring_back(name: str, side: str, body: Any = Body()) -> Response:
+    def bring_back(name: str, side: str, body: Document) -> Response:
         """body: ids. The faces are the main person's from then on."""
         store, ids = _some(studio, name, side), _ids(_field(body, "ids"), MARKED)
         with _known(name, side):
             return _json({"version": store.bring_back(ids)})
 
     @app.post("/api/p/{name}/faces/{side}/revert")
-    def revert(name: str, side: str, body: Any = Body()) -> Response:
+    def revert(name: str, side: str, body: Document) -> Response:
         """body: number of the step to take back."""
         store, number = _some(studio, name, side), _field(body, "number")
         if not isinstance(number, int) or not 0 <= number < 1 << 31:
@@ -188,7 +192,7 @@ def _curating(studio: "Studio", app: FastAPI) -> None:
         return _json({"version": store.revert(number)})
 
     @app.post("/api/p/{name}/faces/{side}/main-person")
-    def main_person(name: str, side: str, body: Any = Body()) -> Response:
+    def main_person(name: str, side: str, body: Document) -> Response:
         """Curate again with another person as the main one: a job. body: person, as the columns number them."""
         folder, which, person = *_place(studio, name, side), _field(body, "person")
         store = _some(studio, name, side)
@@ -236,6 +240,12 @@ def _some(studio: "Studio", name: str, side: str) -> FaceStore:
 def _state(store: FaceStore) -> str:
     """Changes whenever the columns do."""
     return f"{store.version()}-" + "-".join(f"{take.frames_done}{'f' * take.finished}" for take in store.takes())
+
+
+def _material(folder: Path, store: FaceStore) -> str:
+    """Tells productions of one name apart, where one was deleted and another made: numbers of faces come again."""
+    own = Production(folder, create=False, lock=False).record.options.get("id", "")
+    return key_of("thumbs", own, [take.key for take in store.takes()])[:12]
 
 
 def _coverage(folder: Path, side: Side) -> Coverage:
