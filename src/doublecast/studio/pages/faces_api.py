@@ -69,6 +69,14 @@ def _reading(studio: "Studio", app: FastAPI) -> None:
         body = b"".join(struct.pack("<I", len(picture)) + picture for picture in pictures)
         return Response(body, media_type="application/octet-stream", headers=FOREVER if state else None)
 
+    @app.get("/api/p/{name}/faces/{side}/crop")
+    def crop(name: str, side: str, face: str, state: str = "") -> Response:
+        """The whole crop of one face, as JPEG. state: as for many."""
+        store, wanted = _some(studio, name, side), _ids([face], 1)
+        with _known(name, side):
+            data = next(store.pictures(wanted))[0]
+        return Response(data, media_type="image/jpeg", headers=FOREVER if state else None)
+
     @app.get("/api/p/{name}/faces/{side}/alike")
     def alike(name: str, side: str, face: str, by: str = "identity") -> Response:
         """How unlike every face is to one, in the order of the columns; null where that is not known."""
