@@ -11,17 +11,20 @@ from doublecast.faceset import FaceStore
 from doublecast.film import detail, person, shape
 from doublecast.film.colour import colour_gain, feature_gain, tone_apart
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
+from doublecast.film.look import Look
+from doublecast.model import occlusion
 from doublecast.model.checkpoint import load_network
 from doublecast.model.device import choose_device, precise
 from doublecast.model.material import spread
 from doublecast.model.networks import pack
-from doublecast.model.occlusion import look
-from doublecast.model.space import draw, fade, unwrap
+from doublecast.model.space import Drawing, draw, fade, unwrap
 from doublecast.types import F32, U8, Face, Frame, Patch
 
 SAMPLES = 800  #: faces that a resting shape is learned from
 STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
 QUICK = 0.03  #: the same for what lies before the face, as hands are quick
+REACH = 1 / 64  #: of the sharpness that a look adds or takes, as part of the texture's side
+AS_BEFORE = Look()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +37,17 @@ class _Match:
     sharpness: float
     detail: float
     covered: F32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A face of a frame with all that does not depend on the look. texture: float32 (S, S, 3) 0-1 as decoded, points:
+    the actor's mesh."""
+
+    drawing: Drawing
+    points: F32
+    texture: F32
+    match: _Match
 
 
 def _shape_of(store: FaceStore) -> shape.Shape:
@@ -74,18 +88,26 @@ class Swapper:
         """Forget the shot before: what comes next is another take."""
         self._matches = {}
 
-    def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
-        """The pixels to change in a frame (upright), one patch per face that can be drawn."""
-        patches = (self._one(frame, face) for face in faces)
+    def swap(self, frame: Frame, faces: Sequence[Face], look: Look = AS_BEFORE) -> list[Patch]:
+        """The pixels to change in a frame (upright), one patch per face that can be drawn and is seen."""
+        return self.compose(frame, self.decode(frame, faces), look)
+
+    def decode(self, frame: Frame, faces: Sequence[Face]) -> list[Decoded]:
+        """The costly part of `swap`: the faces of a frame that can be drawn, before any look. Frames in order."""
+        found = (self._one(frame, face) for face in faces)
+        return [decoded for decoded in found if decoded is not None]
+
+    def compose(self, frame: Frame, faces: Sequence[Decoded], look: Look = AS_BEFORE) -> list[Patch]:
+        """The cheap part of `swap`: the pixels to change in the frame that was given to `decode`."""
+        patches = (self._drawn(frame, face, look) for face in faces)
         return [patch for patch in patches if patch is not None]
 
-    def _one(self, frame: Frame, face: Face) -> Patch | None:
-        size = self._network.config.size
+    def _one(self, frame: Frame, face: Face) -> Decoded | None:
         drawing = draw(shape.reshape(face, *self._shapes), frame.pixels.shape[:2])
         if drawing is None:
             return None
-        seen, visible = unwrap(frame.pixels, face.points, size)
-        bare, foreign = look(seen, visible)
+        seen, visible = unwrap(frame.pixels, face.points, self._network.config.size)
+        bare, foreign = occlusion.look(seen, visible)
         texture, own = self._decode(seen, bare)
         gain = colour_gain(texture, seen, bare)
         gain *= feature_gain(np.clip(texture * gain, 0, 1).astype(np.float32), seen, bare, self._tone)
@@ -96,12 +118,21 @@ class Swapper:
             0.0 if self._detail is None else detail.amount(self._detail, frame, face),
             covered(own, seen, bare, foreign),
         )
-        match = self._steady(face.track, wanted)
-        texture = sharpen(np.clip(texture * match.colour, 0, 1).astype(np.float32), match.sharpness)
+        return Decoded(drawing, face.points, texture, self._steady(face.track, wanted))
+
+    def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
+        match = face.match
+        gain = match.colour if look.colour == 1 else match.colour ** np.float32(look.colour)
+        texture = sharpen(np.clip(face.texture * gain, 0, 1).astype(np.float32), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
-        kept = lying_before(drawing, face.points, frame.pixels.shape[:2], match.covered)
-        return blend(frame.pixels, drawing, texture, fade(size), kept=kept)
+        if look.sharpness:
+            texture = sharpen(texture, look.sharpness, REACH * texture.shape[0])
+        opacity = fade(self._network.config.size, look.grow, look.feather)
+        kept = lying_before(face.drawing, face.points, frame.pixels.shape[:2], match.covered, opacity)
+        if look.blend != 1:
+            opacity = opacity * np.float32(look.blend)
+        return blend(frame.pixels, face.drawing, texture, opacity, kept=kept)
 
     @torch.inference_mode()
     def _decode(self, picture: U8, visible: U8) -> list[F32]:
