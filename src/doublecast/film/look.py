@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from doublecast.errors import InputError
 
@@ -67,4 +67,7 @@ class Look:
 
 def settings() -> tuple[Setting, ...]:
     """The values of a `Look` in order: command line options and sliders are made of them."""
-    return tuple(Setting(name=f.name, default=f.default, **f.metadata) for f in fields(Look))
+    return tuple(Setting(name=f.name, default=cast(float, f.default), **f.metadata) for f in fields(Look))
+
+
+PLAIN = Look()  #: what films have without any

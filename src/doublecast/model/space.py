@@ -22,7 +22,7 @@ PAINTED = (-0.02, 0.28)  #: cosine to the camera of what is around: below, a fac
 TRAINED = (0.1, 0.4)  #: the same for training, stricter: at the very edge the mesh may lie on the background
 SKIN_HIDDEN, SKIN_SEEN = -0.05, 0.15  #: the same for a single triangle
 EDGE = (0.015, 0.1)  #: depth inside the oval, in texture coordinates, where a drawn face begins, and where it is whole
-RIM, NARROWEST = 0.004, 0.02  #: least depth at which an edge may begin, and its least width
+RIM, NARROWEST = 0.012, 0.025  #: least depth at which an edge may begin, and its least width
 AROUND = 0.09  #: reach of "around", in texture coordinates
 EYE_RINGS = (
     [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
@@ -197,7 +197,7 @@ def fade(size: int, grow: float = 0.0, feather: float = 1.0) -> F32:
         begin = max(middle - half, RIM)
         end = max(middle + half, begin + NARROWEST)
     t = np.clip((_depth(size) - begin) / (end - begin), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def unwrap(pixels: U8, points: F32, size: int) -> tuple[U8, U8]:
