@@ -13,6 +13,7 @@ from typing import Any
 from doublecast.disk import FileLock, atomic_write, key_of
 from doublecast.errors import InputError, ProductionError
 from doublecast.film.look import PLAIN, Look
+from doublecast.pipeline.takes import actor_take
 from doublecast.production import Production
 
 FORMAT = 1  #: version of the file
@@ -80,9 +81,7 @@ def set_shot(folder: Path | str, take: str, start: int, end: int, changes: Mappi
     What other shots say about these frames is replaced; they keep what lies before and after.
     Raises InputError (no such take, no such frames, a value out of its range), ProductionError, OutputError.
     """
-    job = Production(folder, create=False, lock=False)
-    if take not in {given.key for given in job.inputs("actor")}:
-        raise InputError(f"{job.folder}: the actor has no take with the key {take!r}")
+    actor_take(Production(folder, create=False, lock=False), take)
 
     def change(looks: Looks) -> Looks:
         shot = Override(take, start, end, looks.look_at(take, start).changed(changes or {}))
