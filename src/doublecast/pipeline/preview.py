@@ -58,7 +58,7 @@ class FilmPreview:
     """Frames of a production's films as they would come out; a context manager, for one thread.
 
     Nothing is written and no lock is held, so training and everything else may go on. One frame of one take is held
-    ready: another look of it takes 15 ms, another frame some 100 ms and the way there from the key frame before it.
+    ready: another look of it takes 20 ms, another frame some 100 ms and the way there from the key frame before it.
     A film's match of colour, sharpness and coverage is averaged over the last moments; a preview has its frame's own,
     which may differ a little. Everything else is as in the film.
 
