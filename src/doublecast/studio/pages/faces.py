@@ -14,7 +14,7 @@ from doublecast.studio.layout import Keys, frame, problem
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
 
-MODULES = (
+MODULES = "page model thumbs grid layout filters pose_map history editor stage landmarks work dom".split()
     "page",
     "model",
     "thumbs",
