@@ -91,6 +91,12 @@ class Corrections:
             return None
         return dataset.take(sorted(newest.values()), columns=SCHEMA.names)
 
+    def found(self, face: int) -> Any:
+        """The row of a face as it was found; None where it was never corrected."""
+        ids, revisions = self._known()
+        at = np.flatnonzero((ids == face) & (revisions == 0))
+        return self._open().take([int(at[-1])], columns=SCHEMA.names) if len(at) else None
+
     def follow(self, marks: Marks) -> None:
         """Make the rows of all faces that were ever corrected the ones that the marks name: one transaction."""
         rows = self.rows(marks)

@@ -180,6 +180,12 @@ class Stored:
         for batch in self._batches(dataset, self._find(table, rows, ids), _PLAIN + ["crop"] * crops):
             yield from from_arrow(batch, keys)
 
+    def found(self, face: int) -> StoredFace:
+        """A face as it was found, whatever was corrected since. KeyError for an id that is not there."""
+        (now,) = self.load([face])
+        row = self._corrections.found(face)
+        return now if row is None else from_arrow(row, [record.key for record in self.takes()])[0]
+
     def pictures(self, ids: Sequence[int] | I64) -> Iterator[tuple[bytes, int]]:
         """The crops of faces as they are stored: JPEG and its side in pixels. KeyError for an id that is not there."""
         dataset, table, rows = self._rows()

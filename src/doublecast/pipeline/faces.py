@@ -21,6 +21,7 @@ from doublecast.faces.drag import HANDLES, moved
 from doublecast.faces.geometry import OVAL, pose
 from doublecast.faceset import FaceStore, StoredFace, cut
 from doublecast.faceset.exchange import picture_key
+from doublecast.faceset.identity import overlap
 from doublecast.faceset.store import IMPORTED
 from doublecast.pipeline.takes import stored_take
 from doublecast.production import Production, Side
@@ -35,6 +36,7 @@ __all__ = ["HANDLES", "LargeFace", "correct", "frame_of", "large", "moved", "poi
 WIDEST = 1280  #: pixels of the picture that `large` gives
 AROUND = 0.6  #: room on each side of the face there, as part of its size
 SMALLEST = 16  #: pixels that a corrected face has at least
+SAME_PLACE = 0.2  #: intersection over union that the boxes of a face as found and as corrected have at least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +118,8 @@ def correct(folder: Path, side: Side, face: int, points: F32, *, on_event: Liste
 
     points: float32 (478, 3), frame pixels; see `moved`. Safe while the production is being worked on, also while this
     side is extracted; a training that runs goes on with the faces as they were when it began.
+    The face must stay where it was found: points of somebody else in the frame would be used without that person's
+    consent.
     Raises InputError (no such face, its take is gone, or the points are no face in this frame), ProductionError (the
     store is busy), OutputError (disk full), WeightsError.
     """
@@ -123,6 +127,7 @@ def correct(folder: Path, side: Side, face: int, points: F32, *, on_event: Liste
     before = _load(store, side, face, crops=False)
     frame = _frame(job, side, store, before)
     _check(points, frame.pixels, face)
+    _check_place(points, store.found(face).face.points, face)
     vector = None
     if before.face.vector is not None:
         vector = _embedder(on_event).embed([(frame.pixels, points)])[0]
@@ -207,6 +212,16 @@ def _check(points: F32, pixels: U8, face: int) -> None:
     if (high - low).min() < SMALLEST or (high - low).max() > 2 * max(width, height):
         wide, tall = high - low
         raise InputError(f"face {face}: the points span {wide:.0f} x {tall:.0f} pixels; that is no face of this frame")
+
+
+def _check_place(points: F32, found: F32, face: int) -> None:
+    """Raise InputError where corrected points are not about where the face was found."""
+    a, b = (np.concatenate([p[:MESH, :2].min(0), p[:MESH, :2].max(0)]) for p in (points, found))
+    if overlap(a, b) < SAME_PLACE:
+        raise InputError(
+            f"face {face}: the points lie elsewhere than the face that was found there; a correction stays with its "
+            "face. Set this one aside instead"
+        )
 
 
 @cache
