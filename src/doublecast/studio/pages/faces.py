@@ -15,20 +15,6 @@ if TYPE_CHECKING:
     from doublecast.studio.server import Studio
 
 MODULES = "page model thumbs grid layout filters pose_map history editor stage landmarks work dom".split()
-    "page",
-    "model",
-    "thumbs",
-    "grid",
-    "layout",
-    "filters",
-    "pose_map",
-    "history",
-    "editor",
-    "stage",
-    "landmarks",
-    "work",
-    "dom",
-)
 KEYS: Keys = (
     ("↑ ↓ ← →", "Move to another face; with Shift, select on the way"),
     ("Space", "Select or leave out the face"),
