@@ -31,7 +31,7 @@ def test_columns(many: FaceStore) -> None:
     assert found["eyes"] == pytest.approx(((table.eye_left + table.eye_right) / 2).tolist(), abs=1e-3)
     assert all(isinstance(size, int) for size in found["size"]) and not any(found["corrected"])
     assert list(found) == ["id", "take", "index", "seconds", "track", "yaw", "pitch", "roll", "mouth", "eyes", "sharpness",
-                           "size", "person", "reason", "manual", "corrected"]  # fmt: skip
+                           "size", "person", "reason", "manual", "corrected", "revision"]  # fmt: skip
 
 
 def test_columns_of_strange_numbers(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The page of faces: thousands of crops to sort, set aside and correct."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,7 +15,8 @@ from doublecast.studio.layout import Keys, frame, problem
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
 
-MODULES = "page model thumbs grid layout filters pose_map history editor stage landmarks work dom".split()
+STATIC = "/static/faces"
+MODULES = sorted(path.stem for path in (Path(__file__).parents[1] / "static" / "faces").glob("*.js"))
 KEYS: Keys = (
     ("↑ ↓ ← →", "Move to another face; with Shift, select on the way"),
     ("Space", "Select or leave out the face"),
@@ -48,7 +50,7 @@ def register(studio: "Studio", app: FastAPI) -> None:
         known = side if side in SIDES else "actor"
         data = f"/api/p/{quote(name, safe='')}/faces/{known}/columns"
         ui.add_head_html(f'<link rel="preload" as="fetch" crossorigin href="{data}">')
-        ui.add_head_html("".join(f'<link rel="modulepreload" href="/static/faces/{m}.js">' for m in MODULES))
+        ui.add_head_html("".join(f'<link rel="modulepreload" href="{STATIC}/{m}.js">' for m in MODULES))
         with frame(studio, request, f"Faces of {name}", section="faces", name=name, keys=KEYS):
             if side not in SIDES:
                 problem(f"the sides of a production are {' and '.join(SIDES)}, not {side!r}; this is the actor")
