@@ -75,7 +75,6 @@ export class Grid {
     if (!width || (width === this.width && !always)) return this.draw();
     const held = this.anchorRow();
     this.width = width;
-    this.root.style.setProperty("--cell", `${this.size}px`);
     this.clear();
     this.arrange();
     if (held) this.hold(held);
@@ -83,6 +82,7 @@ export class Grid {
   }
   arrange() {
     this.layout = new Layout(this.groups, this.root.clientWidth || 800, this.size);
+    this.root.style.setProperty("--cell", `${this.layout.size}px`);
     this.inner.style.height = `${this.layout.height}px`;
   }
   clear() {
@@ -211,7 +211,7 @@ export class Grid {
     const [, y] = this.layout.place(at), box = this.root, group = this.layout.block(at);
     const above = y - (y === group.top ? HEAD : 8);
     if (above < box.scrollTop) box.scrollTop = above;
-    else if (y + this.size + 8 > box.scrollTop + box.clientHeight) box.scrollTop = y + this.size + 8 - box.clientHeight;
+    else if (y + this.layout.size + 8 > box.scrollTop + box.clientHeight) box.scrollTop = y + this.layout.size + 8 - box.clientHeight;
     if (was >= 0) this.paint(was);
     this.draw();
     this.paint(at);

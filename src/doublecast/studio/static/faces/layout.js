@@ -2,11 +2,12 @@
 export const HEAD = 40, GAP = 6, EDGE = 8;
 
 export class Layout {
-  // groups: of `arranged`; width of the scrolled area and side of a picture in CSS pixels
+  // groups: of `arranged`; width of the scrolled area and least side of a picture, CSS pixels
   constructor(groups, width, size) {
-    this.size = size;
-    this.pitch = size + GAP;
-    this.columns = Math.max(1, Math.floor((width - 2 * EDGE + GAP) / this.pitch));
+    const room = width - 2 * EDGE + GAP;
+    this.columns = Math.max(1, Math.floor(room / (size + GAP)));
+    this.pitch = Math.max(size + GAP, Math.floor(room / this.columns)); // what is left over makes all a little larger
+    this.size = this.pitch - GAP;
     this.blocks = [];
     let y = EDGE;
     for (const group of groups) {
