@@ -25,7 +25,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 
 SCROLL = """
 async ({ pixels, seconds }) => {
-  const box = document.querySelector(".fc-scroll"), steps = [];
+  const tree = document.querySelector(".fc-grid").shadowRoot, box = tree.querySelector(".fc-scroll"), steps = [];
   let last = performance.now();
   const end = last + seconds * 1000;
   box.scrollTop = 0;
@@ -37,8 +37,8 @@ async ({ pixels, seconds }) => {
     last = now;
     if (box.scrollTop >= box.scrollHeight - box.clientHeight - 2) box.scrollTop = 0;
   }
-  const seen = [...document.querySelectorAll(".fc-cell")].filter((cell) => cell.style.display !== "none");
-  return { steps, pictures: seen.filter((cell) => cell.querySelector("img")).length, cells: seen.length };
+  const seen = [...tree.querySelectorAll(".fc-cell")].filter((cell) => cell.style.display !== "none");
+  return { steps, pictures: seen.filter((cell) => cell.classList.contains("there")).length, cells: seen.length };
 }
 """
 
@@ -93,7 +93,7 @@ def first_picture(page: Page, address: str) -> float:
     """Seconds from asking for the page until a face can be seen."""
     start = time.perf_counter()
     page.goto(address, wait_until="commit")
-    page.wait_for_selector(".fc-cell img", state="attached")
+    page.wait_for_selector(".fc-cell.there")
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return round(time.perf_counter() - start, 2)
 

@@ -1,5 +1,6 @@
 // The grid itself: a listbox of which only what is near the window exists as elements, which are used again and again.
 import { el, faces as counted } from "/static/faces/dom.js";
+import { sheet } from "/static/faces/grid_style.js";
 import { HEAD, Layout } from "/static/faces/layout.js";
 
 const AROUND = 300; // pixels above and below the window that are filled
@@ -15,6 +16,10 @@ export class Grid {
     this.band = el("div.fc-band", { hidden: true });
     this.inner = el("div.fc-inner", {}, this.list, this.heads, this.band);
     this.root = el("div.fc-scroll", {}, this.inner);
+    this.host = el("div.fc-grid");
+    const shadow = this.host.attachShadow({ mode: "open" });
+    shadow.adoptedStyleSheets = [sheet];
+    shadow.append(this.root);
     this.cells = new Map(); // position -> element
     this.spare = [];
     this.headers = new Map();
@@ -92,9 +97,7 @@ export class Grid {
     this.headers.clear();
   }
   give(cell) {
-    cell.style.display = "none";
-    cell.removeAttribute("id");
-    this.spare.push(cell);
+    this.spare.push(cell); // it is hidden at the end of `draw`, unless it is needed for another face before
   }
 
   // Fill what is in the window: called for every scrolled picture.
@@ -110,18 +113,25 @@ export class Grid {
     }
     for (let at = first; at <= last; at++) if (!this.cells.has(at)) this.make(at);
     if (this.active >= 0 && !this.cells.has(this.active)) this.make(this.active);
+    for (const cell of this.spare) {
+      if (cell.style.display === "none") continue;
+      cell.style.display = "none";
+      cell.removeAttribute("id");
+    }
     this.drawHeads(low, high);
-    const [a, b] = this.layout.between(low - 40, high + 140);
+    const ahead = Math.max(-600, Math.min(600, 12 * (low - (this.was ?? low))));
+    this.was = low;
+    const [a, b] = this.layout.between(low - 60 + Math.min(0, ahead), high + 140 + Math.max(0, ahead));
     if (b >= a) this.thumbs.want(a, b);
   }
   make(at) {
     let cell = this.spare.pop();
     if (!cell) {
-      cell = el("div.fc-cell", { role: "option" }, el("span.fc-tick", { "aria-hidden": "true" }), el("span.fc-why", { "aria-hidden": "true" }));
+      cell = el("div.fc-cell", { role: "option" }, el("canvas", { "aria-hidden": "true" }), el("span.fc-tick", { "aria-hidden": "true" }), el("span.fc-why", { "aria-hidden": "true" }));
       this.list.append(cell);
     }
     const [x, y] = this.layout.place(at);
-    cell.style.display = "";
+    if (cell.style.display) cell.style.display = "";
     cell.style.transform = `translate(${x}px,${y}px)`;
     cell.id = `fc-at-${at}`;
     this.cells.set(at, cell);
@@ -135,16 +145,17 @@ export class Grid {
     cell.setAttribute("aria-posinset", at + 1);
     cell.setAttribute("aria-setsize", this.rows.length);
     cell.title = words;
-    cell.className = `fc-cell${chosen ? " chosen" : ""}${reason ? " aside" : ""}${at === this.active ? " active" : ""}`;
+    cell.className = `fc-cell${cell.classList.contains("there") ? " there" : ""}${chosen ? " chosen" : ""}${reason ? " aside" : ""}${at === this.active ? " active" : ""}`;
     cell.lastChild.textContent = reason;
     this.picture(row, cell);
   }
   picture(row, cell) {
-    const image = this.thumbs.get(row), had = cell.querySelector("img");
-    if (had !== (image || null)) {
-      if (had) had.remove();
-      if (image) cell.prepend(image);
+    const bitmap = this.thumbs.get(row), canvas = cell.firstChild;
+    if (bitmap) {
+      if (canvas.width !== bitmap.width) canvas.width = canvas.height = bitmap.width;
+      (cell.fcPen ||= canvas.getContext("2d", { alpha: false, willReadFrequently: true })).drawImage(bitmap, 0, 0);
     }
+    cell.classList.toggle("there", Boolean(bitmap));
   }
   // A picture came.
   ready(row) {
@@ -159,7 +170,7 @@ export class Grid {
         this.headers.get(group.key).remove();
         this.headers.delete(group.key);
       } else if (seen && !this.headers.has(group.key)) {
-        const head = el("div.fc-head", {}, el("h2", {}, group.label[0].toUpperCase() + group.label.slice(1)), el("span.dc-dim", {}, counted(group.count)),
+        const head = el("div.fc-head", {}, el("h2", {}, group.label[0].toUpperCase() + group.label.slice(1)), el("span.fc-dim", {}, counted(group.count)),
           el("button.fc-small", { type: "button", onclick: () => this.chooseAll(group), "aria-label": `Select all of ${group.label}` }, "Select all"));
         if (group.person > 0) {
           head.append(el("button.fc-small", { type: "button", onclick: () => this.on.makeMain(group.person), "aria-label": `Make ${group.label} the main person` }, "Make main person"));

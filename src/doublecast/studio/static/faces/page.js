@@ -35,10 +35,11 @@ class Page {
     this.problem = el("div.dc-problem", { role: "alert", hidden: true });
     const shut = el("button.dc-button.fc-more", { type: "button", "aria-expanded": "false", onclick: () => this.toggleSide(shut) }, "Filters and poses");
     this.beside = el("div.fc-side", {}, shut, el("div.fc-side-inner", {}, this.filters.side, this.map.root));
-    this.main = el("div.fc-main", {}, this.problem, this.work.root, this.filters.bar, el("div.fc-stack", {}, this.grid.root, this.history.root, this.nothing), this.actions);
+    this.main = el("div.fc-main", {}, this.problem, this.work.root, this.filters.bar, el("div.fc-stack", {}, this.grid.host, this.history.root, this.nothing), this.actions);
     root.append(this.beside, this.main, this.editor.dialog);
     this.toast = new Toast(root);
     this.root = root;
+    root.closest("main")?.classList.add("fc-page");
     const size = Number(localStorage.getItem(SIZE)) || 112;
     this.filters.size.value = size;
     this.resize(size);

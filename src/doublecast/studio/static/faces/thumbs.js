@@ -1,15 +1,19 @@
-// Small pictures of faces: fetched by blocks of the order shown, decoded off the main thread, the last few thousand kept.
-const BLOCK = 40, AT_ONCE = 3, KEPT = 4000, EVERY = 60;
+// Small pictures of faces: fetched by blocks of the order shown and decoded in a worker, the last few thousand kept.
+const BLOCK = 40, AT_ONCE = 3, EVERY = 50;
+const KEPT = { 112: 2500, 224: 700 }; // so many pictures by their side in pixels: about 130 MB
 
 export class Thumbs {
   // base: address of a side's routes; ready(row): called when a face's picture can be shown
   constructor(base, ready) {
     this.base = base;
     this.ready = ready;
-    this.held = new Map(); // key -> image, oldest first
-    this.running = new Map(); // block -> { controller, keys }
+    this.held = new Map(); // key -> ImageBitmap, the one that was used longest ago first
+    this.running = new Map(); // block -> { number, keys, rows, faces }
     this.failed = new Map();
     this.pixels = 112;
+    this.number = 0;
+    this.worker = new Worker("/static/faces/thumb_worker.js");
+    this.worker.onmessage = ({ data }) => this.came(data);
   }
   use(faces, rows) {
     this.faces = faces;
@@ -20,12 +24,12 @@ export class Thumbs {
   }
   // The decoded picture of a face; undefined where it has to come first.
   get(row) {
-    const key = this.key(row), image = this.held.get(key);
-    if (image) {
+    const key = this.key(row), bitmap = this.held.get(key);
+    if (bitmap) {
       this.held.delete(key);
-      this.held.set(key, image);
+      this.held.set(key, bitmap);
     }
-    return image;
+    return bitmap;
   }
   // What is looked at now: positions in the order shown. What nobody looks at any more is not fetched to the end.
   want(first, last) {
@@ -35,10 +39,18 @@ export class Thumbs {
     this.timer = setTimeout(() => ((this.timer = null), this.go()), performance.now() - (this.went || 0) < EVERY ? EVERY : 0);
   }
   go() {
+    const [was, first, last] = [this.before ?? this.first, this.first, this.last];
     this.went = performance.now();
+    this.before = first;
+    for (const [block, job] of this.running) {
+      if (block * BLOCK > last || (block + 1) * BLOCK <= first) {
+        this.worker.postMessage({ abort: job.number });
+        this.running.delete(block);
+      }
+    }
     const blocks = [];
-    for (let block = Math.floor(this.first / BLOCK); block * BLOCK <= this.last; block++) blocks.push(block);
-    for (const [block, job] of this.running) if (block * BLOCK > this.last || (block + 1) * BLOCK <= this.first) job.controller.abort();
+    for (let block = Math.floor(first / BLOCK); block * BLOCK <= last; block++) blocks.push(block);
+    if (first < was) blocks.reverse(); // the window moves up: what comes into it is at the other end
     for (const block of blocks) {
       if (this.running.size >= AT_ONCE) return;
       if (this.running.has(block)) continue;
@@ -49,51 +61,38 @@ export class Thumbs {
   again(row) {
     return (this.failed.get(this.key(row)) || 0) < performance.now();
   }
-  async fetch(block, rows) {
-    const controller = new AbortController(), keys = rows.map((row) => this.key(row));
-    const job = { controller };
-    this.running.set(block, job);
-    const ids = rows.map((row) => this.faces.id[row]).join(",");
-    const states = rows.map((row, n) => (this.faces.revision[row] ? `${n}.${this.faces.revision[row]}` : "")).filter(Boolean);
-    try {
-      const state = [this.faces.material, ...states].join("-");
-      const answer = await fetch(`${this.base}/thumbs?ids=${ids}&pixels=${this.pixels}&state=${state}`, { signal: controller.signal });
-      if (!answer.ok) throw new Error(String(answer.status));
-      const body = await answer.arrayBuffer(), sizes = new DataView(body);
-      const decoded = [];
-      for (let at = 0, n = 0; at < body.byteLength; n++) {
-        const size = sizes.getUint32(at, true);
-        decoded.push(this.decode(keys[n], rows[n], body.slice(at + 4, at + 4 + size)));
-        at += 4 + size;
-      }
-      await Promise.all(decoded);
-    } catch (error) {
-      if (error.name !== "AbortError") {
-        for (const key of keys) this.failed.set(key, performance.now() + 3000);
-        setTimeout(() => this.want(this.first, this.last), 3100);
-      }
-    } finally {
-      if (this.running.get(block) === job) this.running.delete(block);
-      this.want(this.first, this.last);
-    }
+  fetch(block, rows) {
+    const number = (this.number += 1), { faces } = this;
+    this.running.set(block, { number, rows, faces, keys: rows.map((row) => this.key(row)) });
+    const ids = rows.map((row) => faces.id[row]).join(",");
+    const states = rows.map((row, n) => (faces.revision[row] ? `${n}.${faces.revision[row]}` : "")).filter(Boolean);
+    const state = [faces.material, ...states].join("-");
+    this.worker.postMessage({ fetch: number, address: `${this.base}/thumbs?ids=${ids}&pixels=${this.pixels}&state=${state}` });
   }
-  async decode(key, row, data) {
-    const image = new Image(), address = URL.createObjectURL(new Blob([data], { type: "image/jpeg" }));
-    image.alt = "";
-    image.draggable = false;
-    image.src = address;
-    try {
-      await image.decode();
-    } finally {
-      URL.revokeObjectURL(address);
+  came({ number, bitmaps }) {
+    const found = [...this.running].find(([, job]) => job.number === number);
+    if (found) {
+      const [block, job] = found;
+      this.running.delete(block);
+      job.keys.forEach((key, n) => {
+        if (!bitmaps?.[n]) return this.failed.set(key, performance.now() + 3000);
+        this.held.set(key, bitmaps[n]);
+        if (job.faces === this.faces) this.ready(job.rows[n]);
+        else if (this.faces.row.has(job.faces.id[job.rows[n]])) this.ready(this.faces.row.get(job.faces.id[job.rows[n]]));
+      });
+      if (!bitmaps) setTimeout(() => this.want(this.first, this.last), 3100);
     }
-    this.held.set(key, image);
-    if (this.held.size > KEPT) this.held.delete(this.held.keys().next().value);
-    if (this.faces.id[row] !== undefined && this.key(row) === key) this.ready(row);
+    while (this.held.size > KEPT[this.pixels]) {
+      const [oldest, bitmap] = this.held.entries().next().value;
+      this.held.delete(oldest);
+      bitmap.close();
+    }
+    this.want(this.first, this.last);
   }
   stop() {
     clearTimeout(this.timer);
     this.timer = 1;
-    for (const job of this.running.values()) job.controller.abort();
+    this.worker.terminate();
+    for (const bitmap of this.held.values()) bitmap.close();
   }
 }
