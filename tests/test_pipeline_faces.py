@@ -154,7 +154,7 @@ def test_a_correction_and_what_follows_from_it(job: Job, index: int) -> None:
     assert after.face.pose.yaw == pytest.approx(expected.pose.yaw, abs=1e-3)
     assert after.face.eyes == pytest.approx(expected.eyes) and after.face.mouth == pytest.approx(expected.mouth)
     assert after.face.sharpness == pytest.approx(expected.sharpness)
-    assert (after.face.track, after.face.presence) == (3, pytest.approx(0.9))
+    assert after.face.track == 3 and after.face.presence == pytest.approx(0.9)
     assert (after.take, after.index, after.pts, after.time_base) == (before.take, index, before.pts, before.time_base)
     assert (after.face.vector is None) == (before.face.vector is None)
     assert after.face.vector is None or (after.face.vector == wanted[0, 0]).all()
@@ -189,7 +189,7 @@ def infinite(points: F32) -> F32:
         (infinite, "finite"),
         (lambda p: p + np.float32(400), "outside the frame, which is 256 x 256"),
         (lambda p: (p - p.mean(0)) * np.float32(0.05) + p.mean(0), "span 5 x"),
-        (lambda p: p + np.float32([80, 0, 0]), "a correction stays with its face"),
+        (lambda p: p + np.array([80, 0, 0], np.float32), "a correction stays with its face"),
     ],
 )
 def test_points_that_cannot_be(job: Job, points: Callable[[F32], F32], text: str) -> None:
@@ -200,9 +200,9 @@ def test_points_that_cannot_be(job: Job, points: Callable[[F32], F32], text: str
 
 
 def test_a_face_cannot_wander_off_in_steps(job: Job) -> None:
-    faces.correct(job.folder, "actor", job.id(2), pose_at(2) + np.float32([45, 0, 0]))
+    faces.correct(job.folder, "actor", job.id(2), pose_at(2) + np.array([45, 0, 0], np.float32))
     with pytest.raises(InputError, match="a correction stays with its face"):
-        faces.correct(job.folder, "actor", job.id(2), pose_at(2) + np.float32([80, 0, 0]))
+        faces.correct(job.folder, "actor", job.id(2), pose_at(2) + np.array([80, 0, 0], np.float32))
 
 
 def gone(job: Job) -> None:
