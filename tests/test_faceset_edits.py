@@ -16,10 +16,10 @@ import pytest
 from faceset_faces import FakeTake, fill, make
 from people import head
 
-from doublecast.disk import FileLock
 from doublecast.errors import ProductionError
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.faceset.versions import Versions
+from doublecast.lock import FileLock
 from doublecast.types import U8
 
 TAKE, OTHER = FakeTake("a"), FakeTake("b")

@@ -21,7 +21,7 @@ from doublecast.faceset import FaceStore, StoredFace, cut, face_id, import_faces
 from doublecast.pipeline import faces
 from doublecast.production import Production, TakeInput
 from doublecast.types import F32, U8, Face, Frame
-from doublecast.video import Take, frame_at, probe
+from doublecast.video import Reader, Take, probe
 
 COUNT, SIDE = 12, 256
 
@@ -60,8 +60,9 @@ def job(tmp_path: Path) -> Job:
         production.set_inputs("actor", [TakeInput("actor", take.key(), "video", (str(clip),))])
     store, found = made.store, []
     store.begin_take(take, probe(take))
-    for n in range(COUNT):
-        frame = frame_at(take, n, n * probe_step(take))
+    with Reader(take) as reader:
+        frames = list(reader)
+    for n, frame in enumerate(frames):
         own = face_of(frame, pose_at(n), vector(1, n) if n % 4 == 0 else None)
         cropped = cut(frame.pixels, own.points)
         found.append(StoredFace(made.id(n), take.key(), n, frame.pts, frame.time_base, own, cropped))
@@ -69,13 +70,6 @@ def job(tmp_path: Path) -> Job:
     store.finish_take(take.key())
     store.assign(store.table().id, np.zeros(COUNT, np.int32), [""] * COUNT, "curated")
     return made
-
-
-def probe_step(take: Take) -> int:
-    """Units of time from frame to frame."""
-    info = probe(take)
-    assert info.rate is not None
-    return int(1 / (info.rate * info.time_base))
 
 
 class Eye:

@@ -1,10 +1,11 @@
 """Frames in and out: exact times, rotation, colour tags, sound, picture series."""
 
+from doublecast.video.access import FrameAccess
 from doublecast.video.colour import Colour
 from doublecast.video.encode import FilmEncoder, check_path, is_film, picture_names
 from doublecast.video.pictures import encode_png, read_picture, read_png_text
 from doublecast.video.planes import composite
-from doublecast.video.read import Reader, TakeInfo, frame_at, probe
+from doublecast.video.read import Reader, TakeInfo, probe
 from doublecast.video.takes import PICTURES, VIDEOS, Take, find_takes
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "VIDEOS",
     "Colour",
     "FilmEncoder",
+    "FrameAccess",
     "Reader",
     "Take",
     "TakeInfo",
@@ -19,7 +21,6 @@ __all__ = [
     "composite",
     "encode_png",
     "find_takes",
-    "frame_at",
     "is_film",
     "picture_names",
     "probe",

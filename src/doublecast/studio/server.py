@@ -1,0 +1,113 @@
+"""Starts the studio: our own FastAPI application behind the gate, NiceGUI's pages mounted in it."""
+
+import asyncio
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI, Form, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from doublecast.errors import DoublecastError, InputError, OutputError
+from doublecast.studio.access import Access, Gate, login_page
+from doublecast.studio.config import StudioConfig
+from doublecast.studio.watch import Watcher
+
+STATIC = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What all pages share."""
+
+    config: StudioConfig
+    access: Access
+    watcher: Watcher = field(default_factory=Watcher)
+
+
+def serve(config: StudioConfig, on_ready: Callable[[str, Studio], None] = lambda url, studio: None) -> None:
+    """Run the studio until it is interrupted.
+
+    on_ready: called once the socket is bound, with the address to open (with a token, unless the user chose one).
+    Raises InputError (address in use or not of this machine), OutputError (folder cannot be made), KeysError.
+    """
+    try:
+        config.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{config.folder}: cannot be made ({error.strerror}); name another folder") from error
+    listening = _bound(config)
+    studio = Studio(config, Access(config))
+    with tempfile.TemporaryDirectory(prefix="doublecast-studio-") as storage:
+        os.environ["NICEGUI_STORAGE_PATH"] = storage  # NiceGUI reads it at import; nothing of ours is kept there
+        server = _server(studio)
+        on_ready(_address(studio, listening), studio)
+        asyncio.run(server.serve(sockets=[listening]))
+
+
+def _server(studio: Studio):  # type: ignore[no-untyped-def]  # uvicorn is imported here only
+    import uvicorn
+
+    options = uvicorn.Config(
+        application(studio), log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=2, ws_max_size=4 << 20,
+    )  # fmt: skip
+    return uvicorn.Server(options)
+
+
+def application(studio: Studio) -> Gate:
+    """The whole ASGI application."""
+    from nicegui import ui
+
+    from doublecast.studio import pages
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(DoublecastError, _told)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    gate = Gate(app, studio.access, studio.config)
+
+    @app.post("/login")
+    def login(token: str = Form(max_length=400)) -> Response:
+        if not studio.access.redeem(token):
+            return login_page(with_form=studio.config.token is not None, wrong=True)
+        return gate.opened("/")
+
+    pages.register(studio, app)
+    ui.run_with(
+        app, title="doublecast studio", favicon=STATIC / "favicon.svg", dark=None, tailwind=False,
+        binding_refresh_interval=None, reconnect_timeout=5.0, show_welcome_message=False, language="en-US",
+    )  # fmt: skip
+    return gate
+
+
+async def _told(request: Request, error: Exception) -> JSONResponse:
+    """What the user did wrong, in the words of the command line."""
+    return JSONResponse({"error": str(error)}, 409 if isinstance(error, OutputError) else 400)
+
+
+def _bound(config: StudioConfig) -> socket.socket:
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(place)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {config.host} port {config.port} ({error.strerror}); choose another --host or --port"
+        ) from error
+    return listening
+
+
+def _address(studio: Studio, listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(
+        host, f"[{host}]" if ":" in host else host
+    )
+    query = "" if studio.config.token is not None else f"?token={studio.access.link_token()}"
+    return f"http://{shown}:{port}/{query}"

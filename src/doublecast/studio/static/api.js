@@ -1,0 +1,41 @@
+// What all components share: calls of the studio's API, and word of changes.
+
+// Calls the API; answers the JSON (or the Response where it is something else). Throws an Error whose message is the
+// command line's own sentence.
+export async function call(path, { method = "GET", body, signal } = {}) {
+  const answer = await fetch(path, {
+    method,
+    signal,
+    headers: body === undefined ? {} : { "content-type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const json = (answer.headers.get("content-type") || "").includes("json");
+  if (!answer.ok) {
+    const told = json ? await answer.json() : {};
+    throw new Error(told.error || `The studio answered ${answer.status} ${answer.statusText}`);
+  }
+  return json ? answer.json() : answer;
+}
+
+// Calls `changed(kinds)` with a Set of kinds ("activity", "jobs", "curation", ...; see watch.py) whenever something in
+// the production changed, whoever changed it; also after a lost connection came back, with the kind "reconnected".
+// Returns a function that ends it.
+export function follow(production, changed) {
+  let lost = false;
+  const source = new EventSource(`/api/p/${encodeURIComponent(production)}/events`);
+  source.onmessage = (event) => changed(new Set(JSON.parse(event.data)));
+  source.onerror = () => (lost = true);
+  source.onopen = () => {
+    if (lost) changed(new Set(["reconnected"]));
+    lost = false;
+  };
+  return () => source.close();
+}
+
+// 75 -> "1:15", 3700 -> "1:01:40"
+export function clock(seconds) {
+  const whole = Math.round(seconds);
+  const h = Math.floor(whole / 3600), m = Math.floor(whole / 60) % 60, s = whole % 60;
+  const pad = (n) => String(n).padStart(2, "0");
+  return h ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
+}
