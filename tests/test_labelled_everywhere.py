@@ -90,12 +90,18 @@ COMMANDS = {
     "demo": "as swap",
     "convert": "films with --label",
     "train": "previews",
+    "jobs run": "as swap, train and convert, which it calls",
+    "jobs add": "as jobs run, in a process of its own",
+    "jobs resume": "as jobs run, in a process of its own",
+    "snapshots save": "links to previews, which carry it",
+    "snapshots restore": "links to previews, which carry it",
     "bench quality": "strips and a page of them",
     "extract": "contact sheets of footage",
     "faces sheet": "contact sheets of footage",
     "faces export": "faces of footage",
     **dict.fromkeys(["faces list", "faces drop", "faces restore", "faces undo", "faces import"], ""),
     **dict.fromkeys(["weights", "bench", "verify", "bench watermark", "bench guard", "bench trust"], ""),
+    **dict.fromkeys(["jobs list", "jobs pause", "jobs cancel", "jobs stop", "snapshots list", "snapshots remove"], ""),
     **dict.fromkeys(["consent add", "consent list", "consent show", "consent revoke"], ""),
 }
 """What commands write that can be looked at; "" where nothing."""

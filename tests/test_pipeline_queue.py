@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from doublecast.cli import app
 from doublecast.errors import ConsentError, InputError, InUseError, ProductionError
-from doublecast.events import Listener, Note, ignore
+from doublecast.events import Event, Listener, Note, ignore
 from doublecast.model.networks import SIZES as REAL_SIZES
 from doublecast.model.standing import newest
 from doublecast.pipeline import queue, worker
@@ -186,7 +186,8 @@ def test_a_job_that_is_not_there(folder: Path, id: str) -> None:
 def test_the_worker_does_what_waits_oldest_first_and_goes_on_after_a_failure(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done, notes = [], []
+    done: list[str] = []
+    notes: list[Event] = []
 
     def run(job: Job) -> tuple[str, ...]:
         done.append(job.id)
@@ -220,6 +221,7 @@ def test_the_worker_does_what_waits_oldest_first_and_goes_on_after_a_failure(
         with pytest.raises(InputError, match=f"job 000{id}"):
             change(folder, id)
     assert cancel(folder, "4").state == "cancelled"
+    assert cancel(folder, "3").state == "cancelled"  # one that failed can be given up
 
 
 def test_a_job_that_is_done_is_done_although_it_was_to_be_cancelled(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import FastAPI
 from nicegui import ui
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from doublecast.errors import InputError
 from doublecast.pipeline import queue
 from doublecast.pipeline.activity import read_activity, stop
+from doublecast.pipeline.options import KINDS
 from doublecast.studio.config import StudioConfig
 
 if TYPE_CHECKING:
@@ -78,15 +79,15 @@ def start(config: StudioConfig, folder: Path, kind: str, options: Mapping[str, A
 
     Raises InputError: an unknown kind, or a path outside the folders of this studio.
     """
-    if kind not in get_args(queue.Kind):
-        raise InputError(f"kind {kind!r} is unknown; choose one of {', '.join(get_args(queue.Kind))}")
-    job = queue.add(folder, kind, checked(config, options))  # type: ignore[arg-type]  # it is one of them
+    if kind not in KINDS:
+        raise InputError(f"there is no job of kind {kind!r}; kinds are: {', '.join(KINDS)}")
+    job = queue.add(folder, kind, checked(config, options))
     queue.start_worker(folder)
     return job
 
 
 def checked(config: StudioConfig, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a job with the real paths of the files they name. Raises InputError: see `StudioConfig.allowed`."""
+    """The options of a job with the real paths of files they name. Raises InputError, see `StudioConfig.allowed`."""
     found = dict(options)
     for name in PATHS:
         value = found.get(name)
