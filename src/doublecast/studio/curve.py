@@ -18,7 +18,7 @@ KEPT = 12  #: curves that are remembered
 
 
 class Curve:
-    """The steps of one log. Only what was appended since the last look is read; a log that was replaced is read anew."""
+    """The steps of one log: only what was appended since the last look is read; a log that was replaced, anew."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

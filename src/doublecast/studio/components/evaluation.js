@@ -12,7 +12,8 @@ export default {
         <span class="dc-space"></span>
         <a v-if="train.report" class="dc-button" :href="report" target="_blank" rel="noopener">Open the report</a>
       </div>
-      <p v-if="!found" class="dc-dim">Films are measured when they are made. Make one on the <a :href="film">Film page</a>, then come back for the numbers.</p>
+      <p v-if="!found && train.report" class="dc-dim">The numbers of the last film are in its report; those of the next one will be here, too.</p>
+      <p v-else-if="!found" class="dc-dim">Films are measured when they are made. Make one on the <a :href="film">Film page</a>, then come back for the numbers.</p>
       <template v-else>
         <p class="dc-dim">{{ found.film }}, made with {{ found.model }} at step {{ found.step.toLocaleString("en") }}. {{ since }}
           Each number stands between two others: the actor's own face as it is, and the target's real face. Look at the film, too: numbers forgive blur.</p>

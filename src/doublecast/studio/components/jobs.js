@@ -18,13 +18,13 @@ export default {
           <strong>{{ words(activity.command) }}</strong>
           <span class="dc-dim" v-if="activity.stage && activity.stage !== activity.command">{{ activity.stage }}</span>
           <span class="dc-space"></span>
-          <button type="button" class="dc-button" :disabled="asked" @click="pause">{{ asked ? "Pausing…" : "Pause" }}</button>
+          <button type="button" class="dc-button" :disabled="state.pausing" @click="pause">{{ state.pausing ? "Pausing…" : "Pause" }}</button>
         </div>
         <div class="dc-bar" role="progressbar" :aria-label="words(activity.command)" aria-valuemin="0" aria-valuemax="100"
              :aria-valuenow="share === null ? undefined : Math.round(share * 100)" :aria-valuetext="numbers">
           <div :class="{ 'dc-unknown': share === null }" :style="{ width: share === null ? '25%' : share * 100 + '%' }"></div>
         </div>
-        <div class="dc-row dc-dim dc-numbers"><span>{{ numbers }}</span><span>{{ activity.detail }}</span></div>
+        <div class="dc-row dc-dim dc-numbers"><span>{{ numbers }}</span><span>{{ more }}</span></div>
       </div>
       <p v-else-if="state && !open.length" class="dc-dim dc-last">{{ last }}</p>
       <div v-if="activity && activity.error && !failed" class="dc-problem" role="alert">{{ activity.error }}</div>
@@ -52,7 +52,7 @@ export default {
       <div class="dc-hidden" aria-live="polite">{{ spoken }}</div>
     </section>`,
   props: { production: String, heading: { type: String, default: "Work" } },
-  data: () => ({ state: null, busy: false, asked: false, error: "", spoken: "", states: STATES, said: 0 }),
+  data: () => ({ state: null, busy: false, error: "", spoken: "", states: STATES, said: 0 }),
   computed: {
     activity() { return this.state?.activity; },
     running() { return this.activity?.state === "running"; },
@@ -71,6 +71,7 @@ export default {
       if (a.seconds_left) parts.push(`${clock(a.seconds_left)} left`);
       return parts.join(" · ") || "beginning";
     },
+    more() { return (this.activity?.detail || "").split("  ").slice(0, 2).join(" · "); }, // of training: rate and step
     last() {
       const a = this.activity;
       return a ? `Nothing runs. Last: ${this.words(a.command)}, ${ENDED[a.state] || a.state} ${when(a.updated)}.` : "Nothing runs and nothing waits.";
@@ -78,7 +79,6 @@ export default {
   },
   watch: {
     running(now) {
-      this.asked = false;
       this.spoken = now ? `${this.words(this.activity.command)} runs` : this.activity ? this.last : "";
     },
     numbers() { // not every second: at most every 30
@@ -112,11 +112,7 @@ export default {
         await refreshJobs(this.production);
       });
     },
-    async pause() {
-      this.asked = true;
-      await this.attempt(() => pauseNow(this.production, this.state));
-      if (this.error) this.asked = false;
-    },
+    pause() { return this.attempt(() => pauseNow(this.production, this.state)); },
   },
 };
 

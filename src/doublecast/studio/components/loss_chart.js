@@ -4,7 +4,7 @@ import { watchJobs } from "/static/jobs.js";
 import { trainPath, watchTrain } from "/static/train.js";
 
 const NAMES = { l1: "Colour", dssim: "Structure", gradient: "Edges" };
-const HEIGHT = 280, LEFT = 58, RIGHT = 12, TOP = 10, BOTTOM = 34, EVERY = 2000;
+const HEIGHT = 280, LEFT = 58, RIGHT = 12, TOP = 10, BOTTOM = 40, EVERY = 2000;
 const short = (value) => (value === null || value === undefined ? "–" : value >= 0.1 ? value.toFixed(3) : +value.toPrecision(3) + "");
 
 export default {
@@ -12,12 +12,12 @@ export default {
     <section v-if="train && train.shown" class="dc-card dc-loss" aria-labelledby="dc-loss-title">
       <div class="dc-row">
         <h2 id="dc-loss-title">Losses</h2>
-        <span class="dc-dim">Lower is better; a flat curve has little left to learn.</span>
         <span class="dc-space"></span>
         <label class="dc-row">Over <select v-model="axis" aria-label="Horizontal axis"><option value="seconds">time</option><option value="step">steps</option></select></label>
         <label class="dc-row"><input type="checkbox" v-model="log"> Logarithmic</label>
         <label class="dc-row">Smooth <input type="range" min="0" max="20" v-model.number="smooth" aria-label="Smoothing" :aria-valuetext="smooth ? smooth + ' of 20' : 'none'"></label>
       </div>
+      <p class="dc-dim">Lower is better; where a curve is flat there is little left to learn.</p>
       <p v-if="!count" class="dc-dim">The curve begins with the first seconds of training.</p>
       <template v-else>
         <div class="dc-row dc-legend">
@@ -32,14 +32,14 @@ export default {
           <svg :width="width" :height="height" role="img" :aria-label="summary" @pointermove="move" @pointerleave="over = null">
             <g class="dc-ticks">
               <template v-for="t in yTicks" :key="'y' + t.value"><line :x1="left" :x2="width - right" :y1="t.at" :y2="t.at"/><text :x="left - 6" :y="t.at + 4" text-anchor="end">{{ t.words }}</text></template>
-              <text v-for="t in xTicks" :key="'x' + t.value" :x="t.at" :y="height - 14" text-anchor="middle">{{ t.words }}</text>
-              <text :x="(left + width) / 2" :y="height - 1" text-anchor="middle">{{ axis === "seconds" ? "minutes of training" : "steps" }}</text>
+              <text v-for="t in xTicks" :key="'x' + t.value" :x="t.at" :y="height - 20" text-anchor="middle">{{ t.words }}</text>
+              <text :x="(left + width) / 2" :y="height - 4" text-anchor="middle">{{ axis === "seconds" ? "minutes of training" : "steps" }}</text>
             </g>
             <template v-for="(name, n) in names" :key="name">
               <path v-if="!hidden[name] && smooth" :d="lines[name].raw" :class="'dc-line dc-raw dc-line-' + (n % 4)"/>
               <path v-if="!hidden[name]" :d="lines[name].smooth" :class="'dc-line dc-line-' + (n % 4)"/>
             </template>
-            <line v-if="over !== null" class="dc-cross" :x1="xs[over]" :x2="xs[over]" :y1="10" :y2="height - 34"/>
+            <line v-if="over !== null" class="dc-cross" :x1="xs[over]" :x2="xs[over]" :y1="10" :y2="height - 40"/>
           </svg>
         </div>
         <div class="dc-row dc-dim"><span>{{ pace }}</span></div>
@@ -104,7 +104,7 @@ export default {
     xTicks() {
       const x = this.data, last = x[x.length - 1], per = this.axis === "seconds" ? 60 : 1, span = last - this.first || 1;
       return even(this.first / per, last / per, Math.max(3, Math.floor(this.width / 130))).map((value) => ({
-        value, at: LEFT + ((value * per - this.first) / span) * (this.width - LEFT - RIGHT), words: +value.toFixed(2) + "",
+        value, at: LEFT + ((value * per - this.first) / span) * (this.width - LEFT - RIGHT), words: +value.toPrecision(6) + "",
       }));
     },
     reading() {
@@ -165,7 +165,7 @@ export default {
         if (found.step.length !== this.count) this.over = null;
         this.curve = found;
         this.error = "";
-      } catch (error) { this.error = error.message; }
+      } catch (error) { this.error = this.work?.error ? "" : error.message; } // told by the jobs already
     },
     move(event) {
       const x = event.clientX - event.currentTarget.getBoundingClientRect().left, xs = this.xs;

@@ -48,12 +48,12 @@ export default {
               <select id="dc-device" v-model="device" @change="dirty = true"><option v-for="(words, key) in devices" :key="key" :value="key">{{ words }}</option></select></div>
           </details>
           <div class="dc-row">
-            <button type="submit" class="dc-button primary" :disabled="busy || spentAll || (training && !queueable)">{{ action }}</button>
-            <button v-if="training" type="button" class="dc-button" :disabled="busy || pausing" @click="pause">{{ pausing ? "Pausing…" : "Pause training" }}</button>
+            <button v-if="!training || queueable" type="submit" class="dc-button primary" :disabled="busy || spentAll">{{ action }}</button>
+            <button v-if="training" type="button" class="dc-button" :disabled="busy || work.pausing" @click="pause">{{ work.pausing ? "Pausing…" : "Pause training" }}</button>
             <button v-if="model.seconds || training" type="button" class="dc-button" :disabled="busy" @click="start(moreMinutes)">{{ more }} more minutes</button>
           </div>
         </form>
-        <div v-if="error || train.error" class="dc-problem" role="alert">{{ error || train.error }}</div>
+        <div v-if="error" class="dc-problem" role="alert">{{ error }}</div>
         <div class="dc-row" v-if="trained.length > 1">
           <label for="dc-model">Show</label>
           <select id="dc-model" :value="train.shown" @change="show($event.target.value)">
@@ -66,7 +66,7 @@ export default {
   props: { production: String },
   data: () => ({
     train: null, work: null, minutes: MORE, size: 128, prior: true, device: "auto", dirty: false, first: true, busy: false,
-    pausing: false, error: "", told: "", sizes: SIZES, devices: DEVICES, more: MORE,
+    error: "", told: "", sizes: SIZES, devices: DEVICES, more: MORE,
   }),
   computed: {
     faces() { return `/p/${encodeURIComponent(this.production)}/faces`; },
@@ -119,7 +119,6 @@ export default {
   },
   watch: {
     training(now) {
-      this.pausing = false;
       this.told = now ? "Training runs" : "Training has ended or is paused";
     },
   },
@@ -175,10 +174,6 @@ export default {
         await Promise.all([refreshJobs(this.production), refreshTrain(this.production)]);
       });
     },
-    async pause() {
-      this.pausing = true;
-      await this.attempt(() => pauseNow(this.production, this.work));
-      if (this.error) this.pausing = false;
-    },
+    pause() { return this.attempt(() => pauseNow(this.production, this.work)); },
   },
 };

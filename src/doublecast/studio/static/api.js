@@ -8,6 +8,9 @@ export async function call(path, { method = "GET", body, signal } = {}) {
     signal,
     headers: body === undefined ? {} : { "content-type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
+  }).catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The studio does not answer. What runs goes on; this page asks again by itself.");
   });
   const json = (answer.headers.get("content-type") || "").includes("json");
   if (!answer.ok) {

@@ -4,8 +4,9 @@ import { call, follow } from "/static/api.js";
 const SURE = 4000; // milliseconds: while something runs it is asked again, as a killed process says no word
 const shown = new Map();
 
-// Calls `changed({ activity, jobs, error })` at once and whenever that changes; see GET /api/p/{name}/jobs. Returns a
-// function that ends it. error: "" or why the studio cannot be asked.
+// Calls `changed({ activity, jobs, error, pausing })` at once and whenever that changes; see GET /api/p/{name}/jobs.
+// Returns a function that ends it. error: "" or why the studio cannot be asked. pausing: whether what runs was asked to
+// stop from this page.
 export function watchJobs(production, changed) {
   const one = shown.get(production) || begin(production);
   one.listeners.add(changed);
@@ -25,7 +26,7 @@ export function refreshJobs(production) {
 
 function begin(production) {
   const path = `/api/p/${encodeURIComponent(production)}/jobs`;
-  const one = { listeners: new Set(), state: null, asking: false, again: false };
+  const one = { listeners: new Set(), state: null, asking: false, again: false, pausing: null };
   one.ask = async () => {
     if (one.asking) return void (one.again = true);
     one.asking = true;
@@ -33,9 +34,11 @@ function begin(production) {
       one.again = false;
       try {
         one.state = { ...(await call(path)), error: "" };
+        if (one.state.activity?.state !== "running" || one.state.activity.started !== one.pausing) one.pausing = null;
       } catch (error) {
         one.state = { activity: null, jobs: [], ...one.state, error: error.message };
       }
+      one.state.pausing = one.pausing !== null;
       [...one.listeners].forEach((listener) => listener(one.state));
     } while (one.again);
     one.asking = false;
@@ -64,6 +67,14 @@ export const runningJob = (state) => state?.jobs.find((job) => job.state === "ru
 export async function pauseNow(production, state) {
   const path = `/api/p/${encodeURIComponent(production)}`;
   const job = runningJob(state);
-  await call(job ? `${path}/jobs/${encodeURIComponent(job.id)}/pause` : `${path}/stop`, { method: "POST" });
-  await refreshJobs(production);
+  const one = shown.get(production);
+  if (one) one.pausing = state.activity?.started ?? null;
+  try {
+    await call(job ? `${path}/jobs/${encodeURIComponent(job.id)}/pause` : `${path}/stop`, { method: "POST" });
+  } catch (error) {
+    if (one) one.pausing = null;
+    throw error;
+  } finally {
+    await refreshJobs(production);
+  }
 }
