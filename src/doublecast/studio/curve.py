@@ -65,8 +65,9 @@ class Curve:
         self.step.append(step)
         self.seconds.append(seconds)
         self.rate.append(rate)
-        for name in {**self.losses, **losses}:
-            column = self.losses.setdefault(name, array("d", [np.nan] * before))
+        for name in [name for name in losses if name not in self.losses]:
+            self.losses[name] = array("d", [np.nan] * before)
+        for name, column in self.losses.items():
             column.append(losses.get(name, np.nan))
 
     def thinned(self, axis: Axis, points: int) -> dict[str, Any]:
@@ -82,7 +83,9 @@ class Curve:
             span = max(x[-1] - x[0], 1e-9)
             place = np.minimum(((x - x[0]) / span * points).astype(np.int64), points - 1)
             starts = np.flatnonzero(np.diff(place, prepend=-1))
+            last = data[:3, -1].copy()
             data = np.add.reduceat(data, starts, axis=1) / np.diff(starts, append=count)
+            data[:3, -1] = last  # the end of the curve is where training stands
         found = {name: _plain(row) for name, row in zip(names, data, strict=True)}
         return {"count": count, **{n: found.pop(n) for n in ("step", "seconds", "rate")}, "losses": found}
 

@@ -46,7 +46,7 @@ export default {
         <details>
           <summary>As a table</summary>
           <div class="dc-scroll" tabindex="0" role="region" aria-label="Losses as a table"><table class="dc-table">
-            <thead><tr><th scope="col">Minutes</th><th scope="col">Step</th><th scope="col">Faces/s</th><th v-for="name in names" :key="name" scope="col">{{ title(name) }}</th></tr></thead>
+            <thead><tr><th scope="col">Time</th><th scope="col">Step</th><th scope="col">Faces/s</th><th v-for="name in names" :key="name" scope="col">{{ title(name) }}</th></tr></thead>
             <tbody><tr v-for="i in rows" :key="i"><td>{{ time(curve.seconds[i]) }}</td><td>{{ Math.round(curve.step[i]).toLocaleString("en") }}</td><td>{{ Math.round(curve.rate[i]) }}</td>
               <td v-for="name in names" :key="name">{{ short(curve.losses[name][i]) }}</td></tr></tbody>
           </table></div>
