@@ -8,7 +8,7 @@ import pytest
 import doublecast
 
 ORDER = [
-    "errors", "types", "events", "disk", "video", "weights", "faces", "faceset", "model", "film", "trust", "metrics",
+    "errors", "types", "events", "disk", "lock", "video", "weights", "faces", "faceset", "model", "film", "trust", "metrics",
     "report", "production", "pipeline", "bench", "studio", "cli", "__main__",
 ]  # fmt: skip
 ROOT = Path(doublecast.__file__).parent
