@@ -5,7 +5,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ class Uploads:
                 if size is not None and written != size:
                     raise InputError(f"{path.name}: {written} of {size} bytes arrived; send it again")
                 part.replace(path)
-                info = await asyncio.to_thread(self._look, path, group) if purpose == "take" else None
+                info = await asyncio.to_thread(self._check, path, group) if purpose == "take" else None
             except BaseException:
                 _remove(part, path)
                 raise
@@ -135,17 +135,21 @@ class Uploads:
         self._promised[ticket] = max(0, self._promised[ticket] - len(waiting))
         return bytearray()
 
-    def _look(self, path: Path, group: str) -> Opened:
+    def _check(self, path: Path, group: str) -> Opened:
         """What was uploaded, decoded in another process. Raises InputError in the reader's words."""
         if group and path.suffix.lower() not in PICTURES:
             raise InputError(f"{path.name}: only pictures can be sent as one series")
         if not path.stat().st_size:
             raise InputError(f"{path.name}: the file is empty. Copy it again from where it came.")
-        self._last = time.monotonic()
         try:
-            return self._opener.open([path])
+            return self.look([path])
         except InputError as error:
             raise InputError(str(error).replace(str(path.absolute()), path.name)) from error
+
+    def look(self, files: Sequence[Path]) -> Opened:
+        """What a take of these files is; its first frames are decoded in another process. Raises InputError."""
+        self._last = time.monotonic()
+        return self._opener.open(files)
 
     # -- what is there -------------------------------------------------------------------------------------------
 
