@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PORTRAIT = 224  #: pixels of a card's picture
 LOOKED = (RECORD, "activity.json", "jobs", "actor/takes.json", "target/takes.json", "actor-people.png")
+STORED = ("faces.lance", "curation.lance")  #: a store is only opened when it is all there: opening makes what is not
 STAGES = {
     "empty": ("No takes yet", "faces"),
     "takes": ("Takes are there; their faces are not all found", "faces"),
@@ -68,6 +69,7 @@ def _card(studio: "Studio", seen: Overview) -> dict[str, Any]:
         "running": None if now is None else {k: v for k, v in asdict(now).items() if k not in ("notes", "pid")},
         "waiting": waiting, "paused": len(paused), "trained": seen.trained_seconds, "films": len(seen.films),
         "failed": last.error if last is not None and last.state == "failed" and question is None else "",
+        "again": next((job.id for job in (last, *paused) if job and job.state in ("failed", "paused")), None),
         "ask": None if question is None else question[1], "takes": path_of(name, "takes"),
         "person": None if question is None else path_of(name, f"person/{question[1]}"), "problems": problems,
     }  # fmt: skip
@@ -87,14 +89,15 @@ def portrait(folder: Path, side: Side) -> bytes | None:
 
     None where no face is there yet.
     """
-    if side not in SIDES or not (folder / side / "takes.json").is_file():
-        return None
     try:
+        if side not in SIDES or not all(any((folder / side / part / "_versions").iterdir()) for part in STORED):
+            return None
         store = FaceStore(folder / side)
         table = store.table()
         if not len(table):
             return None
         merit = np.log(table.sharpness + 1e-6) - np.abs(table.yaw) / 20 - np.abs(table.pitch) / 40
+        merit = merit + 8.0 * np.minimum(table.eye_left, table.eye_right).clip(0, 0.3)  # open eyes
         merit = merit + 50.0 * ((table.person == 0) & table.kept) + 20.0 * (table.person == 0)
         crop = store.load([int(table.id[np.argmax(merit)])])[0].crop
     except (DoublecastError, OSError, ValueError, KeyError):

@@ -1,6 +1,6 @@
 """What the form of a new production asks for, checked field by field before anything is written, then made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,10 @@ AMBIGUOUS = "Several people are about equally present"  #: how `faceset.curate` 
 class FieldError(DoublecastError):
     """Something wrong with one field of a form."""
 
-    def __init__(self, field: str, text: str) -> None:
+    def __init__(self, field: str, text: str, *, others: Mapping[str, str] | None = None) -> None:
+        """others: what is wrong with further fields, by field."""
         super().__init__(text)
-        self.field = field
+        self.field, self.errors = field, {field: text, **(others or {})}
 
 
 class _Plain(BaseModel):
@@ -102,13 +103,22 @@ def make(studio: "Studio", wish: Wish) -> Path:
 
     Raises FieldError with the field that it is about ("name", "actor", "actor-basis", ...), OutputError.
     """
-    with _field("name"):
+    wrong: dict[str, str] = {}
+    people = []
+    for side in SIDES:
+        with _noted(wrong):
+            people.append(_check(studio, side, getattr(wish, side)))
+    with _noted(wrong), _field("name"):
+        if not wish.name.strip():
+            raise InputError("give the production a name")
         folder = studio.config.place(wish.name)
         if folder.exists():
-            _new_folder(folder)
-    with _field("label"):
+            _new_folder(folder)  # says why it cannot be
+    with _noted(wrong), _field("label"):
         label_of(wish.label.model_dump())
-    people = [_check(studio, side, getattr(wish, side)) for side in SIDES]
+    if wrong:
+        first = next(iter(wrong))
+        raise FieldError(first, wrong[first], others=wrong)
     _check_different(people)
     with _field("name"):
         _new_folder(folder)
@@ -184,6 +194,15 @@ def _same(job: queue.Job, other: queue.Job) -> bool:
 
 
 @contextmanager
+def _noted(wrong: dict[str, str]) -> Iterator[None]:
+    """What is wrong inside is noted, so that everything that is wrong with a form is told at once."""
+    try:
+        yield
+    except FieldError as error:
+        wrong.update(error.errors)
+
+
+@contextmanager
 def _field(name: str) -> Iterator[None]:
     """Whatever is wrong inside belongs to this field."""
     try:
@@ -198,18 +217,22 @@ def _check(
     studio: "Studio", side: Side, person: Person, *, needs_basis: bool = True, names: tuple[str, str] | None = None
 ) -> _Checked:
     field, basis_field = names or (side, f"{side}-basis")
-    with _field(field):
+    wrong: dict[str, str] = {}
+    sources: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+    evidence, uploaded, basis = None, False, person.basis
+    with _noted(wrong), _field(field):
         if not person.takes:
             raise InputError(f"give a take of the {side}: drop a video here, or choose one from this machine")
         sources = tuple(_source(studio, given) for given in person.takes)
-    evidence, uploaded = None, False
-    with _field(basis_field):
-        basis = person.basis
+    with _noted(wrong), _field(basis_field):
         if basis is None and needs_basis:
             raise InputError(f"on what basis is the face of the {side} used? Choose what is true")
         if basis is not None:
             evidence, uploaded = _evidence(studio, basis)
             Basis.parse(_basis_text(basis, evidence))
+    if wrong:
+        first = next(iter(wrong))
+        raise FieldError(first, wrong[first], others=wrong)
     return _Checked(side, sources, basis, evidence, uploaded)
 
 

@@ -87,10 +87,10 @@ def application(studio: Studio) -> Gate:
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
-    """What the user did wrong, in the words of the command line, with the field of a form that it belongs to."""
-    field = getattr(error, "field", "")
+    """What the user did wrong, in the words of the command line, with the fields of a form that it belongs to."""
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
-    return JSONResponse({"error": str(error), **({"field": field} if field else {})}, status)
+    fields = {name: getattr(error, name) for name in ("field", "errors") if hasattr(error, name)}
+    return JSONResponse({"error": str(error), **fields}, status)
 
 
 async def _odd(request: Request, error: Exception) -> JSONResponse:

@@ -26,7 +26,7 @@ export default {
         const path = `/api/p/${encodeURIComponent(this.production)}/takes`;
         location.assign((await call(path, { method: "POST", body: { side: this.side, person: this.said.person } })).address);
       } catch (error) {
-        this.errors = { [error.field || ""]: error.message };
+        this.errors = error.errors || { "": error.message };
         this.sending = false;
       }
     },

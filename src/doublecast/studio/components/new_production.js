@@ -62,7 +62,7 @@ export default {
       try {
         location.assign((await call("/api/productions", { method: "POST", body })).address);
       } catch (error) {
-        this.errors = { [error.field || ""]: error.message };
+        this.errors = error.errors || { "": error.message };
         this.sending = false;
         await this.$nextTick();
         const field = (error.field || "").split("-")[0];

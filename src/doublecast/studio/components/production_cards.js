@@ -31,6 +31,8 @@ export default {
               <div v-if="card.ask" class="pc-ask"><span class="dc-warn">Several people are equally present.</span>
                 <a class="dc-button pc-above" :href="card.person">Choose who the {{ card.ask }} is</a></div>
               <p v-if="card.failed" class="dc-problem">{{ card.failed }}</p>
+              <div v-if="card.again && !card.ask && !card.running"><button type="button" class="dc-button pc-above" @click="again(card)"
+                :aria-label="(card.failed ? 'Try again: ' : 'Go on with ') + card.name">{{ card.failed ? 'Try again' : 'Go on' }}</button></div>
             </template>
             <div class="pc-foot"><span class="dc-dim">{{ ago(card.used) }}<template v-if="card.trained"> · trained {{ clock(card.trained) }}</template></span>
               <a v-if="card.address" class="pc-above" :href="card.takes" :aria-label="'Add takes to ' + card.name">Add takes</a></div>
@@ -49,6 +51,9 @@ export default {
     clock,
     async load() {
       try { this.cards = await call("/api/productions"); this.now = Date.now() / 1000; this.error = ""; } catch (error) { this.error = error.message; }
+    },
+    async again(card) {
+      try { await call(`/api/p/${encodeURIComponent(card.name)}/again/${card.again}`, { method: "POST" }); } catch (error) { this.error = error.message; }
     },
     face: (card, side) => `/api/p/${encodeURIComponent(card.name)}/portrait/${side}?${card[side].face}`,
     names: (side) => (side.takes.length > 2 ? `${side.takes.slice(0, 2).join(", ")} and ${side.takes.length - 2} more` : side.takes.join(", ") || "not given yet"),

@@ -13,7 +13,7 @@ export async function call(path, { method = "GET", body, signal } = {}) {
   if (!answer.ok) {
     const told = json ? await answer.json() : {};
     const words = told.error || `The studio answered ${answer.status} ${answer.statusText}`;
-    throw Object.assign(new Error(words), { field: told.field || "" }); // the field of a form that it belongs to
+    throw Object.assign(new Error(words), { field: told.field || "", errors: told.errors }); // of a form: what is wrong where
   }
   return json ? answer.json() : answer;
 }

@@ -2,7 +2,7 @@
 import { call } from "/static/api.js";
 import { bytes } from "/static/upload.js";
 
-const ICONS = { folder: "📁", production: "🎬", video: "🎞", picture: "🖼", file: "📄" };
+const ICONS = { folder: "folder", production: "movie_filter", video: "movie", picture: "image", file: "description" }; // Material icons
 
 export default {
   props: { title: String, wanted: { default: "takes" }, many: { default: true }, folders: { default: true } },
@@ -21,7 +21,7 @@ export default {
         <li v-for="entry in place.entries" :key="entry.path">
           <button type="button" class="pc-entry" :aria-pressed="isFolder(entry) ? null : String(marked.has(entry.path))"
                   @click="click(entry)" @dblclick="isFolder(entry) || take([entry])">
-            <span aria-hidden="true">{{ icons[entry.kind] }}</span><span class="pc-name">{{ entry.name }}</span>
+            <q-icon :name="icons[entry.kind]" size="20px" class="dc-dim"></q-icon><span class="pc-name">{{ entry.name }}</span>
             <span class="dc-dim">{{ isFolder(entry) ? entry.kind : size(entry.size) }}</span>
           </button>
         </li>
