@@ -14,6 +14,7 @@ from doublecast.cli.consent import ConsentOption, answered, consent
 from doublecast.cli.faces import SideName, faces
 from doublecast.cli.jobs import jobs, snapshots
 from doublecast.cli.label import LabelCorner, LabelFont, LabelLanguage, LabelStyle, LabelText, Style, label_of
+from doublecast.cli.look import look
 from doublecast.cli.progress import Display
 from doublecast.cli.studio import studio
 from doublecast.cli.verify import verify
@@ -34,6 +35,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(consent, name="consent")
 app.add_typer(jobs, name="jobs")
 app.add_typer(snapshots, name="snapshots")
+app.add_typer(look, name="look")
 
 
 class Size(StrEnum):

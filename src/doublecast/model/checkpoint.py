@@ -18,7 +18,8 @@ from torch import Tensor
 from doublecast.disk import disk_message, sync_file, sync_folder
 from doublecast.errors import ModelError, OutputError
 from doublecast.model.networks import Network, NetworkConfig
-from doublecast.model.standing import FILES, FORMAT, checkpoints
+from doublecast.model.standing import FILES, FORMAT
+from doublecast.model.standing import checkpoints as checkpoints
 
 KEEP = 3  #: how many checkpoints stay on disk
 

@@ -1,0 +1,74 @@
+"""Locks that say who holds them."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from pipeline_clips import environment
+
+from doublecast.errors import InUseError
+from doublecast.lock import OwnedLock, alive, holder_of
+from doublecast.production import Production, holder
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from doublecast.lock import OwnedLock
+lock = OwnedLock(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_who_holds_it_is_seen_and_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert holder_of(path) is None
+    with OwnedLock(path):
+        assert holder_of(path) == os.getpid()
+        with pytest.raises(InUseError, match=rf"in use by another process \({os.getpid()}\)"):
+            OwnedLock(path, wait=0)
+    assert holder_of(path) is None
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True, env=environment()
+    )
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    assert holder_of(path) == process.pid and alive(process.pid)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert holder_of(path) is None and not alive(process.pid)
+
+
+def test_asking_does_not_make_a_starting_process_fail(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            holder(tmp_path / "job")
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(100):
+            Production(tmp_path / "job").close()
+    finally:
+        done.set()
+        for asker in askers:
+            asker.join()
+    assert holder(tmp_path / "job") is None
+
+
+def test_a_lock_that_does_not_say_who_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with OwnedLock(path):
+        path.write_bytes(b" no number")
+        assert holder_of(path) == 0
+        begin = time.monotonic()
+        with pytest.raises(InUseError, match="in use by another process; wait"):
+            OwnedLock(path, wait=0.1)
+        assert time.monotonic() - begin < 5
