@@ -74,16 +74,22 @@ def application(studio: Studio) -> Gate:
 
     from doublecast.studio import pages
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_exception_handler(DoublecastError, _told)
-    app.add_exception_handler(RequestValidationError, _odd)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app = bare()
     pages.register(studio, app)
     ui.run_with(
         app, title="doublecast studio", favicon=STATIC / "favicon.svg", dark=None, tailwind=False,
         binding_refresh_interval=None, reconnect_timeout=5.0, show_welcome_message=False, language="en-US",
     )  # fmt: skip
     return Gate(app, studio.access, studio.config)
+
+
+def bare() -> FastAPI:
+    """The application before any page: static files, and errors in the words of the command line."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(DoublecastError, _told)
+    app.add_exception_handler(RequestValidationError, _odd)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:

@@ -182,6 +182,10 @@ class Uploads:
                     removed += 1
         return removed
 
+    def close(self) -> None:
+        """End the process that looks into files."""
+        self._opener.close()
+
     def rest(self) -> None:
         """End the process that looks into files, where it was not needed for `IDLE` seconds."""
         if time.monotonic() - self._last >= IDLE:

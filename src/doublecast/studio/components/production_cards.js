@@ -16,8 +16,7 @@ export default {
         <ul class="pc-cards">
           <li v-for="card in cards" :key="card.name" class="dc-card pc-card">
             <div class="pc-pictures" aria-hidden="true"><template v-for="side in ['actor', 'target']" :key="side">
-              <img v-if="card[side].face && !broken[card.name + side + card[side].face]" :src="face(card, side)" alt="" loading="lazy" width="224" height="224"
-                   @error="broken[card.name + side + card[side].face] = true">
+              <img v-if="card[side].face" :src="face(card, side)" alt="" loading="lazy" width="224" height="224">
               <span v-else class="pc-noface">{{ side === 'actor' ? 'Actor' : 'Target' }}</span></template></div>
             <h2><a v-if="card.address" :href="card.address" class="pc-open">{{ card.name }}</a><span v-else>{{ card.name }}</span></h2>
             <dl class="pc-who"><dt>Actor</dt><dd>{{ names(card.actor) }}</dd><dt>Target</dt><dd>{{ names(card.target) }}</dd></dl>
@@ -40,7 +39,7 @@ export default {
         </ul>
       </template>
     </div>`,
-  data() { return { cards: this.first, error: "", broken: {}, now: Date.now() / 1000 }; },
+  data() { return { cards: this.first, error: "", now: Date.now() / 1000 }; },
   mounted() {
     this.source = new EventSource("/api/productions/events");
     this.source.onmessage = () => this.load();

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 EVERY = 1.0  #: seconds between two looks while the page is open somewhere
 ALIVE = 15  #: looks without a change after which a sign of life is sent
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}  #: of what has its state in its address
+NOBODY = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" fill="#8a8f99"><circle cx="32" cy="26" r="11"/>'
+    '<path d="M10 60c2-14 11-20 22-20s20 6 22 20z"/></svg>'
+)  #: in place of a face that is not found yet
 REPORT = {
     "content-security-policy": (
         "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -86,7 +90,7 @@ def register(studio: "Studio", app: FastAPI) -> None:
     def face(name: str, side: Side) -> Response:
         data = portrait(studio.config.production(name), side)
         if data is None:
-            return Response(status_code=404, headers={"cache-control": "no-store"})
+            return Response(NOBODY, media_type="image/svg+xml", headers={"cache-control": "no-store"})
         return Response(data, media_type="image/jpeg", headers=FOREVER)
 
     @app.get("/api/p/{name}/report")
