@@ -87,7 +87,7 @@ def test_uploads_move_into_the_production(out: Client, clips: Path) -> None:
 
 
 def test_everything_that_is_wrong_is_told_at_its_field_and_nothing_is_made(out: Client, clips: Path) -> None:
-    empty = {"takes": [], "basis": None}
+    empty: dict[str, Any] = {"takes": [], "basis": None}
     answer = out.post("/api/productions", json={"name": "a/b", "actor": empty, "target": empty})
     assert answer.status == 400
     errors = answer.json()["errors"]
@@ -181,7 +181,7 @@ def test_the_choice_goes_on_with_the_job(out: Client, clips: Path) -> None:
     error = f"{making.AMBIGUOUS} in b.mp4: person 0 for 3.0 s. Say who is meant with --target-face 0."
     path = folder / "jobs" / "0001.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "state": "failed", "error": error}))
-    people = [make(head(), n, person(head(), skin()), n=n, person=n) for n in range(3)]
+    people = [make(head(), n, person(head(), skin(0)), n=n, person=n) for n in range(3)]
     save_sheet(folder / "target-people.png", person_sheet([(f"person {n}", [face]) for n, face in enumerate(people)]))
     assert cards.people(folder, "target") == {
         "count": 3, "width": 768, "row": row_height(), "mark": cards.people(folder, "target")["mark"],  # type: ignore[index]
@@ -224,7 +224,7 @@ def test_a_portrait_is_a_face_as_it_was_found(out: Client, tmp_path: Path) -> No
     assert nobody.headers["content-type"] == "image/svg+xml"
     assert not (folder / "actor").exists(), "looking must not make a store that somebody else is about to make"
     take = FakeTake("a")
-    fill(FaceStore(folder / "actor"), [make(head(), n, person(head(), skin()), person=0) for n in range(3)], take)
+    fill(FaceStore(folder / "actor"), [make(head(), n, person(head(), skin(0)), person=0) for n in range(3)], take)
     answer = out.get("/api/p/x/portrait/actor")
     shown = cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_COLOR)
     assert answer.headers["content-type"] == "image/jpeg"

@@ -2,15 +2,20 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline_clips import empty_room, write
+from pipeline_clips import empty_room, environment, write
 from starlette.requests import ClientDisconnect
 from studio_clients import Answer, Client, client, studio
 
@@ -224,3 +229,51 @@ def test_names_do_not_leave_their_folder(out: Client) -> None:
     [path] = out.studio.uploads.files(answer["id"])
     assert answer["name"] == "escaped.toml" and path.parent.parent == out.studio.config.folder / HIDDEN
     assert send(out, b"x", name="n" * 2000).status == 422
+
+
+def test_a_real_server_refuses_at_once_and_knows_sessions_after_a_restart(tmp_path: Path) -> None:
+    cookie = ""
+    for turn in range(2):
+        with running(tmp_path) as (host, port, query):
+            if turn == 0:
+                cookie = ask(host, port, "GET", f"/?{query}")[1]["set-cookie"].split(";")[0]
+            session = {"cookie": cookie}
+            assert ask(host, port, "GET", "/api/productions", session)[0] == 200
+            assert ask(host, port, "GET", f"/?{query}")[0] == (401 if turn == 0 else 303)
+            begin = time.monotonic()
+            huge = {**session, "content-length": str(5 << 50)}
+            status, _, text = ask(host, port, "POST", "/api/uploads?name=a.mp4", huge)
+            assert status == 413 and "an upload may have" in text and time.monotonic() - begin < 2
+            assert ask(host, port, "POST", "/login", {"content-length": "9"}, b"token=abc")[0] == 401
+            assert ask(host, port, "GET", "/..%2f..%2fetc/passwd", session)[0] == 404
+            assert ask(host, port, "GET", "/api/productions", {**session, "host": "evil.example"})[0] == 421
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[str, int, str]]:
+    """A studio as the command line starts it: host, port and the query with the token."""
+    command = [sys.executable, "-m", "doublecast", "studio", str(folder), "--no-browser"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    try:
+        assert process.stderr is not None
+        address = urlsplit(process.stderr.readline().split()[-1])
+        yield str(address.hostname), int(address.port or 0), address.query
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def ask(
+    host: str, port: int, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+) -> tuple[int, dict[str, str], str]:
+    """Send exactly these headers and this body, and wait for the answer."""
+    connection = HTTPConnection(host, port, timeout=10)
+    try:
+        connection.putrequest(method, path, skip_host="host" in (headers or {}), skip_accept_encoding=True)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders(body or None)
+        answer = connection.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode("utf-8", "replace")
+    finally:
+        connection.close()

@@ -115,6 +115,7 @@ def _bound(config: StudioConfig) -> socket.socket:
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(place)
+        listening.listen(128)  # who opens the address at once waits, and is not refused
     except OSError as error:
         raise InputError(
             f"cannot listen on {config.host} port {config.port} ({error.strerror}); choose another --host or --port"

@@ -187,7 +187,8 @@ class Uploads:
         self._opener.close()
 
     def rest(self) -> None:
-        """End the process that looks into files, where it was not needed for `IDLE` seconds."""
+        """End the process that looks into files, where it was not needed for `IDLE` seconds; sweep."""
+        self.sweep()
         if time.monotonic() - self._last >= IDLE:
             self._opener.close()
 

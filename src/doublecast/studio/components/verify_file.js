@@ -2,7 +2,7 @@
 import { call } from "/static/api.js";
 import FileChooser from "/static/file_chooser.js";
 
-const KINDS = [["good", "✓", "Made with doublecast, and unchanged"], ["", "○", "Nothing of doublecast was found"], ["warn", "!", "Made with doublecast, but no longer as it was made"]];
+const KINDS = [["good", "✓", "Made with doublecast, and unchanged"], ["", "–", "Nothing of doublecast was found"], ["warn", "!", "Made with doublecast, but no longer as it was made"]];
 
 export default {
   components: { FileChooser },

@@ -42,6 +42,8 @@ export default {
                     :many="many" :folders="purpose !== 'evidence'" @chosen="placed" @closed="closed"></place-picker>
     </div>`,
   data: () => ({ items: [], over: false, browsing: false }),
+  mounted() { addEventListener("pagehide", this.clear); },
+  unmounted() { removeEventListener("pagehide", this.clear); this.clear(); },
   methods: {
     focus() { this.$refs.first.focus(); },
     note(item) {
@@ -102,7 +104,7 @@ export default {
       item.busy = false;
       this.told();
     },
-    forget(id) { fetch(`/api/uploads/${id}`, { method: "DELETE" }); },
+    forget(id) { fetch(`/api/uploads/${id}`, { method: "DELETE", keepalive: true }); },
     remove(item) {
       if (item.busy) return item.cancel?.();
       if (item.id) this.forget(item.id);
