@@ -81,6 +81,7 @@ SITES = {
     ("faceset/exchange.py", "_encoded", "imencode"): NOBODY,
     ("faceset/curate.py", "_choose", "save_sheet"): NOBODY,
     ("cli/faces.py", "sheet", "save_sheet"): NOBODY,
+    ("studio/cards.py", "portrait", "imencode"): NOBODY,
     ("bench/quality.py", "_write_ends", "imencode"): NOBODY,
     ("bench/speed.py", "_enlarged", "add_stream"): NOBODY,
     ("bench/attacks.py", "encoded", "add_stream"): NOBODY,  # footage in memory, to measure the invisible mark
@@ -93,6 +94,7 @@ COMMANDS = {
     "convert": "films with --label",
     "train": "previews",
     "jobs run": "as swap, train and convert, which it calls",
+    "studio": "as jobs run, in processes of their own, and pages that show what they wrote",
     "jobs add": "as jobs run, in a process of its own",
     "jobs resume": "as jobs run, in a process of its own",
     "snapshots save": "links to previews, which carry it",
