@@ -97,6 +97,7 @@ COMMANDS = {
     **dict.fromkeys(["faces list", "faces drop", "faces restore", "faces undo", "faces import"], ""),
     **dict.fromkeys(["weights", "bench", "verify", "bench watermark", "bench guard", "bench trust"], ""),
     **dict.fromkeys(["consent add", "consent list", "consent show", "consent revoke"], ""),
+    **dict.fromkeys(["look show", "look set", "look reset"], ""),
 }
 """What commands write that can be looked at; "" where nothing."""
 

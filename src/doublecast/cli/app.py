@@ -13,6 +13,7 @@ from doublecast.cli.common import Commands, Json, errors, show
 from doublecast.cli.consent import ConsentOption, answered, consent
 from doublecast.cli.faces import SideName, faces
 from doublecast.cli.label import LabelCorner, LabelFont, LabelLanguage, LabelStyle, LabelText, Style, label_of
+from doublecast.cli.look import look
 from doublecast.cli.progress import Display
 from doublecast.cli.studio import studio
 from doublecast.cli.verify import verify
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(faces, name="faces")
 app.add_typer(bench, name="bench")
 app.add_typer(consent, name="consent")
+app.add_typer(look, name="look")
 
 
 class Size(StrEnum):

@@ -27,12 +27,15 @@ def covered(own: F32, seen: U8, bare: U8, foreign: U8) -> F32:
     return np.asarray(np.maximum(strange, foreign.astype(np.float32) / 255), np.float32)
 
 
-def lying_before(drawing: Drawing, points: F32, frame_shape: tuple[int, int], covered: F32) -> F32 | None:
+def lying_before(
+    drawing: Drawing, points: F32, frame_shape: tuple[int, int], covered: F32, opacity: F32 | None = None
+) -> F32 | None:
     """Coverage of the actor's face, float32 (S, S), at a drawing's pixels, float32 (h, w); None where there is none.
 
     points: the actor's own mesh, not the one that is drawn: what lies before the face stays where the camera saw it.
+    opacity: float32 (S, S), where the face is drawn at all, by default `fade`.
     """
-    if not (covered * fade(covered.shape[0]) > 1 / 16).any():
+    if not (covered * (fade(covered.shape[0]) if opacity is None else opacity) > 1 / 16).any():
         return None
     mine = draw(points, frame_shape)
     kept: F32 = np.zeros_like(drawing.cover)
@@ -51,9 +54,9 @@ def _disc(diameter: int) -> U8:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter)), np.uint8)
 
 
-def _fine(texture: F32) -> F32:
-    """The detail of a texture float32 (S, S, 3) that is finer than about two texels."""
-    return texture - np.asarray(cv2.GaussianBlur(texture, (0, 0), 1.0), np.float32)
+def _fine(texture: F32, reach: float = 1.0) -> F32:
+    """The detail of a texture float32 (S, S, 3) that is finer than about two texels, or twice ``reach``."""
+    return texture - np.asarray(cv2.GaussianBlur(texture, (0, 0), reach), np.float32)
 
 
 def sharpness_difference(decoded: F32, seen: U8, visible: U8) -> float:
@@ -69,9 +72,10 @@ def sharpness_difference(decoded: F32, seen: U8, visible: U8) -> float:
     return float(np.clip(want / max(have, 1e-4) - 1, -0.7, 0.9))
 
 
-def sharpen(texture: F32, amount: float) -> F32:
-    """Add ``amount`` times its own fine detail to a texture float32 (S, S, 3); less than 0 softens."""
-    return np.clip(texture + amount * _fine(texture), 0, 1).astype(np.float32)
+def sharpen(texture: F32, amount: float, reach: float = 1.0) -> F32:
+    """Add ``amount`` times its own detail finer than twice ``reach`` texels to a texture float32 (S, S, 3); less than 0
+    softens."""
+    return np.clip(texture + amount * _fine(texture, reach), 0, 1).astype(np.float32)
 
 
 def blend(frame: U8, drawing: Drawing, texture: F32, opacity: F32, *, kept: F32 | None = None) -> Patch | None:

@@ -6,6 +6,7 @@ is turned and lit (shared slopes) and by who it is (a constant of each side): an
 difference of the constants is added to the actor's codes.
 """
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -23,9 +24,27 @@ SAMPLES = 200  #: faces of each side
 RIDGE = 0.01  #: of the slopes, as part of the signs' variance
 
 
-def difference(encoder: Encoder, actor: FaceStore, target: FaceStore, size: int, device: torch.device) -> Tensor:
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Faces of one side by which its codes are explained. textures: uint8 (n, 3, S, S), visible: uint8 (n, 1, S, S)."""
+
+    table: FaceTable
+    textures: Tensor
+    visible: Tensor
+
+
+def samples(store: FaceStore, size: int) -> Samples:
+    """Some faces of the main person, spread over all of its footage; the same ones every time."""
+    table = store.table()
+    table = table.where((table.person == 0) & table.kept)
+    table = table.where(spread(len(table.id), SAMPLES))
+    textures, visible, _ = unwrapped(store, table.id, size)
+    return Samples(table, textures, visible)
+
+
+def difference(encoder: Encoder, actor: Samples, target: Samples, device: torch.device) -> Tensor:
     """What must be added to a code of the actor to make it one of the target doing the same, float32 (latent,)."""
-    sides = [_side(encoder, store, size, device) for store in (actor, target)]
+    sides = [_side(encoder, side, device) for side in (actor, target)]
     return torch.from_numpy(constants_apart(*sides).astype(np.float32)).to(device)
 
 
@@ -44,13 +63,9 @@ def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> F64:
     return apart
 
 
-def _side(encoder: Encoder, store: FaceStore, size: int, device: torch.device) -> tuple[F64, F64]:
+def _side(encoder: Encoder, side: Samples, device: torch.device) -> tuple[F64, F64]:
     """Signs (n, k) and codes (n, latent) of a side's faces in changing light, so that the slopes of light are known."""
-    table = store.table()
-    table = table.where((table.person == 0) & table.kept)
-    table = table.where(spread(len(table.id), SAMPLES))
-    textures, visible, _ = unwrapped(store, table.id, size)
-    x, v = textures.float() / 255, visible.float() / 255
+    x, v = side.textures.float() / 255, side.visible.float() / 255
     rng = torch.Generator().manual_seed(0)
     codes, signs = [], []
     with torch.inference_mode():
@@ -59,7 +74,7 @@ def _side(encoder: Encoder, store: FaceStore, size: int, device: torch.device) -
             signs.append(_light(lit, v[rows]))
             seen = pack(lit, v[rows]).to(device).contiguous(memory_format=torch.channels_last)
             codes.append(encoder(seen).double().cpu().numpy())
-    return np.hstack([_performance(table), np.concatenate(signs)]), np.concatenate(codes)
+    return np.hstack([_performance(side.table), np.concatenate(signs)]), np.concatenate(codes)
 
 
 def _performance(table: FaceTable) -> F64:

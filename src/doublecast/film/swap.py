@@ -11,17 +11,19 @@ from doublecast.faceset import FaceStore
 from doublecast.film import detail, person, shape
 from doublecast.film.colour import colour_gain, feature_gain, tone_apart
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
+from doublecast.film.look import PLAIN, Look
+from doublecast.model import occlusion
 from doublecast.model.checkpoint import load_network
 from doublecast.model.device import choose_device, precise
 from doublecast.model.material import spread
 from doublecast.model.networks import pack
-from doublecast.model.occlusion import look
-from doublecast.model.space import draw, fade, unwrap
+from doublecast.model.space import Drawing, draw, fade, unwrap
 from doublecast.types import F32, U8, Face, Frame, Patch
 
 SAMPLES = 800  #: faces that a resting shape is learned from
 STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
 QUICK = 0.03  #: the same for what lies before the face, as hands are quick
+REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the texture's side
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +36,17 @@ class _Match:
     sharpness: float
     detail: float
     covered: F32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A face of a frame with all that does not depend on the look. texture: float32 (S, S, 3) 0-1 as decoded, points:
+    the actor's mesh."""
+
+    drawing: Drawing
+    points: F32
+    texture: F32
+    match: _Match
 
 
 def _shape_of(store: FaceStore) -> shape.Shape:
@@ -50,45 +63,87 @@ def _skin_of(store: FaceStore) -> F32:
     return np.asarray(usual / 255, np.float32)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class People:
+    """What is learned of both people from their faces alone, whichever checkpoint draws them.
+
+    shapes: the actor's at rest, and the target's settled in the actor's head. tone: see `tone_apart`. samples: of the
+    actor and the target.
+    """
+
+    shapes: tuple[shape.Shape, shape.Shape]
+    tone: float
+    detail: detail.Detail | None
+    samples: tuple[person.Samples, person.Samples]
+    size: int
+
+
+def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
+    """Get to know both people, for a network of this size: seconds. Raises NoFaceError for an empty faceset."""
+    own = _shape_of(actor)
+    return People(
+        (own, shape.settle(_shape_of(target), own)),
+        tone_apart(_skin_of(actor), _skin_of(target)),
+        detail.learn(target, size),
+        (person.samples(actor, size), person.samples(target, size)),
+        size,
+    )
+
+
 class Swapper:
     """Replaces the actor's face. Call `swap` for the frames of one take in order, and `begin` before another take.
 
+    people: of another checkpoint of the same two facesets, where that was of the same size. `people` has them.
     Raises ModelError for a damaged checkpoint, NoFaceError for an empty faceset, InputError for an absent device.
     """
 
-    def __init__(self, checkpoint: Path, actor: FaceStore, target: FaceStore, *, device: str = "auto") -> None:
+    def __init__(
+        self,
+        checkpoint: Path,
+        actor: FaceStore,
+        target: FaceStore,
+        *,
+        device: str = "auto",
+        people: People | None = None,
+    ) -> None:
         self._device = choose_device(device)
         self._network = load_network(checkpoint, self._device)
         self._sides = [self._network.config.identities.index(name) for name in ("target", "actor")]
-        own = _shape_of(actor)
-        self._shapes = own, shape.settle(_shape_of(target), own)
         size = self._network.config.size
+        self.people = people if people is not None and people.size == size else learn(actor, target, size)
         self._type = precise(self._device)
-        self._person = person.difference(self._network.encoder, actor, target, size, self._device).to(self._type)
+        self._person = person.difference(self._network.encoder, *self.people.samples, self._device).to(self._type)
         self._network.to(self._type)
-        self._detail = detail.learn(target, size)
-        self._tone = tone_apart(_skin_of(actor), _skin_of(target))
+        self._detail = self.people.detail
         self._matches: dict[int, _Match] = {}
 
     def begin(self) -> None:
         """Forget the shot before: what comes next is another take."""
         self._matches = {}
 
-    def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
-        """The pixels to change in a frame (upright), one patch per face that can be drawn."""
-        patches = (self._one(frame, face) for face in faces)
+    def swap(self, frame: Frame, faces: Sequence[Face], look: Look = PLAIN) -> list[Patch]:
+        """The pixels to change in a frame (upright), one patch per face that can be drawn and is seen."""
+        return self.compose(frame, self.decode(frame, faces), look)
+
+    def decode(self, frame: Frame, faces: Sequence[Face]) -> list[Decoded]:
+        """The costly part of `swap`: the faces of a frame that can be drawn, before any look. Frames in order."""
+        found = (self._one(frame, face) for face in faces)
+        return [decoded for decoded in found if decoded is not None]
+
+    def compose(self, frame: Frame, faces: Sequence[Decoded], look: Look = PLAIN) -> list[Patch]:
+        """The cheap part of `swap`: the pixels to change in the frame that was given to `decode`."""
+        patches = (self._drawn(frame, face, look) for face in faces)
         return [patch for patch in patches if patch is not None]
 
-    def _one(self, frame: Frame, face: Face) -> Patch | None:
-        size = self._network.config.size
-        drawing = draw(shape.reshape(face, *self._shapes), frame.pixels.shape[:2])
+    def _one(self, frame: Frame, face: Face) -> Decoded | None:
+        drawing = draw(shape.reshape(face, *self.people.shapes), frame.pixels.shape[:2])
         if drawing is None:
             return None
-        seen, visible = unwrap(frame.pixels, face.points, size)
-        bare, foreign = look(seen, visible)
+        seen, visible = unwrap(frame.pixels, face.points, self._network.config.size)
+        bare, foreign = occlusion.look(seen, visible)
         texture, own = self._decode(seen, bare)
         gain = colour_gain(texture, seen, bare)
-        gain *= feature_gain(np.clip(texture * gain, 0, 1).astype(np.float32), seen, bare, self._tone)
+        gain *= feature_gain(np.clip(texture * gain, 0, 1).astype(np.float32), seen, bare, self.people.tone)
         wanted = _Match(
             frame.seconds,
             gain,
@@ -96,12 +151,21 @@ class Swapper:
             0.0 if self._detail is None else detail.amount(self._detail, frame, face),
             covered(own, seen, bare, foreign),
         )
-        match = self._steady(face.track, wanted)
-        texture = sharpen(np.clip(texture * match.colour, 0, 1).astype(np.float32), match.sharpness)
+        return Decoded(drawing, face.points, texture, self._steady(face.track, wanted))
+
+    def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
+        match = face.match
+        gain = match.colour if look.colour == 1 else match.colour ** np.float32(look.colour)
+        texture = sharpen(np.clip(face.texture * gain, 0, 1).astype(np.float32), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
-        kept = lying_before(drawing, face.points, frame.pixels.shape[:2], match.covered)
-        return blend(frame.pixels, drawing, texture, fade(size), kept=kept)
+        if look.sharpness:
+            texture = sharpen(texture, look.sharpness, REACH * texture.shape[0])
+        opacity = fade(self._network.config.size, look.grow, look.feather)
+        kept = lying_before(face.drawing, face.points, frame.pixels.shape[:2], match.covered, opacity)
+        if look.blend != 1:
+            opacity = opacity * np.float32(look.blend)
+        return blend(frame.pixels, face.drawing, texture, opacity, kept=kept)
 
     @torch.inference_mode()
     def _decode(self, picture: U8, visible: U8) -> list[F32]:

@@ -7,7 +7,7 @@ and the mouth opened. Texture coordinates are (u, v) in 0-1, u right, v down.
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -21,6 +21,8 @@ from doublecast.types import F32, I32, MESH, U8, Bool
 PAINTED = (-0.02, 0.28)  #: cosine to the camera of what is around: below, a face is not drawn; above, it is
 TRAINED = (0.1, 0.4)  #: the same for training, stricter: at the very edge the mesh may lie on the background
 SKIN_HIDDEN, SKIN_SEEN = -0.05, 0.15  #: the same for a single triangle
+EDGE = (0.015, 0.1)  #: depth inside the oval, in texture coordinates, where a drawn face begins, and where it is whole
+RIM, NARROWEST = 0.012, 0.025  #: least depth at which an edge may begin, and its least width
 AROUND = 0.09  #: reach of "around", in texture coordinates
 EYE_RINGS = (
     [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
@@ -171,16 +173,31 @@ def importance(size: int) -> F32:
 
 
 @cache
-def fade(size: int) -> F32:
-    """How much of the drawn face is used at each texel, float32 (size, size): 1 inside, 0 at the oval and outside."""
+def _depth(size: int) -> F32:
+    """How far each texel lies inside the oval, as a share of the side, float32 (size, size): 0 outside."""
     uv = layout().uv[OVAL] * size - 0.5
     mask = np.zeros((size, size), np.uint8)
     cv2.fillPoly(mask, [np.round(uv).astype(np.int32)], 255)
     mask[[0, -1], :] = 0
     mask[:, [0, -1]] = 0
-    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5) / size
-    t = np.clip((distance - 0.015) / 0.085, 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 5) / size, np.float32)
+
+
+@lru_cache(maxsize=64)
+def fade(size: int, grow: float = 0.0, feather: float = 1.0) -> F32:
+    """How much of the drawn face is used at each texel, float32 (size, size): 1 inside, 0 at the oval and outside.
+
+    grow: by how much the middle of the soft edge is moved outwards, as a share of the side. feather: its width, times
+    the usual. As there is nothing to draw beyond the oval, an edge that would begin there begins at the oval, and is
+    narrower for it, but never hard.
+    """
+    begin, end = EDGE
+    if grow or feather != 1:
+        middle, half = (begin + end) / 2 - grow, feather * (end - begin) / 2
+        begin = max(middle - half, RIM)
+        end = max(middle + half, begin + NARROWEST)
+    t = np.clip((_depth(size) - begin) / (end - begin), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def unwrap(pixels: U8, points: F32, size: int) -> tuple[U8, U8]:

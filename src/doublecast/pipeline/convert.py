@@ -17,6 +17,7 @@ from doublecast.pipeline.claims import claim_of, claimed_takes
 from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.guard import check_guard
+from doublecast.pipeline.looks import Looks, read_looks
 from doublecast.pipeline.takes import stored_take
 from doublecast.pipeline.train import model_folder
 from doublecast.production import FilmRecord, Production, TakeInput, opened
@@ -41,7 +42,7 @@ def convert(
     signer: Signer | None = None,
     on_event: Listener = ignore,
 ) -> list[Path]:
-    """Make the films: one per take of the actor, labelled; returns their paths.
+    """Make the films: one per take of the actor, labelled, with the production's looks; returns their paths.
 
     output: film.mp4 (or .mov, .mkv) for one take; with several, the take's name is added: film-NAME.mp4. Without a
     suffix the output is a folder of PNG pictures (with several takes a folder of such folders).
@@ -84,15 +85,19 @@ def convert_takes(
     refuse_inputs(films, [*inputs, *job.inputs("target")])
     actor, target = FaceStore(job.side("actor")), FaceStore(job.side("target"))
     versions = [store.versions()[-1].number for store in (actor, target)]
+    looks = read_looks(job.folder)
     plan = []
     for given, film in zip(inputs, films, strict=True):
         drawn = placed(label or Label(), actor, given)
-        key = key_of("film", CONVERTER, given.key, checkpoint.parent.name, checkpoint.name, CRF, *versions, drawn.key)
+        key = key_of(
+            "film", CONVERTER, given.key, checkpoint.parent.name, checkpoint.name, CRF, *versions, drawn.key,
+            *looks.key(given.key),
+        )  # fmt: skip
         take = stored_take(given)
         before = claim(job, film, take, key=key, overwrite=overwrite)
         if before is not None:
             record = FilmRecord(asked, key, before, film=_film_id(job, film, key))
-            plan.append(_Planned(given, take, film, drawn, record))
+            plan.append(_Planned(given, take, film, drawn, looks, record))
     swapper: Swapper | None = None  # learns people from all their faces: once, and only where something is to be done
     takes = claimed_takes(job, records) if plan else ()
     for planned in plan:
@@ -117,6 +122,7 @@ class _Planned:
     take: Take
     film: Path
     label: Label
+    looks: Looks
     record: FilmRecord
 
 
@@ -231,11 +237,11 @@ def _render(
         start = writer.resume_index
         faces = smooth(store.scan(take=take.key(), person=0, start=max(0, start - LEAD_IN)))
         frames = together(flow.ahead(reader, name="decode"), faces)
-        swapped = flow.ahead(_swap(swapper, frames), name="swap")
+        swapped = flow.ahead(_swap(swapper, frames, planned.looks, planned.given.key), name="swap")
         replaced, done = 0, start
-        for frame, patches in swapped:
+        for frame, patches, wanted in swapped:
             writer.write(frame, patches)
-            replaced += bool(patches)
+            replaced += bool(patches) or not wanted
             done = frame.index + 1
             on_event(Progress("convert", done, None if total is None else max(total, done), "frames", film.name))
         problems = list(reader.problems)
@@ -247,9 +253,13 @@ def _render(
         on_event(Note("convert", f"{film}: the actor is in none of its frames; nothing was replaced", "warning"))
 
 
-def _swap(swapper: Swapper, frames: Iterable[tuple[Frame, list[Face]]]) -> Iterator[tuple[Frame, list[Patch]]]:
+def _swap(
+    swapper: Swapper, frames: Iterable[tuple[Frame, list[Face]]], looks: Looks, take: str
+) -> Iterator[tuple[Frame, list[Patch], bool]]:
+    """Every frame with its patches, and whether its look is one that shows them."""
     for frame, faces in frames:
-        yield frame, swapper.swap(frame, faces)
+        look = looks.look_at(take, frame.index)
+        yield frame, swapper.swap(frame, faces, look), look.blend > 0
 
 
 def together(frames: Iterable[Frame], faces: Iterator[StoredFace]) -> Iterator[tuple[Frame, list[Face]]]:

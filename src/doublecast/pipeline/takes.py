@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from doublecast.errors import InputError
-from doublecast.production import TakeInput
+from doublecast.production import Production, TakeInput
 from doublecast.video import Take
 
 
@@ -22,3 +22,11 @@ def stored_take(given: TakeInput) -> Take:
     if take.key() != given.key:
         raise InputError(f"{take.files[0]} was changed since its faces were extracted; run doublecast extract again")
     return take
+
+
+def actor_take(job: Production, key: str) -> TakeInput:
+    """The take of the actor with this content key. Raises InputError where there is none."""
+    for given in job.inputs("actor"):
+        if given.key == key:
+            return given
+    raise InputError(f"{job.folder}: the actor has no take with the key {key!r}")

@@ -135,7 +135,7 @@ class Reader:
         except (av.FFmpegError, OSError) as error:
             what = getattr(error, "strerror", None) or str(error)
             raise InputError(f"{path}: cannot be opened as a video ({what}). Is it complete?") from error
-        streams = [s for s in self._container.streams.video if not _is_cover(s)]
+        streams = picture_streams(self._container)
         if not streams:
             raise InputError(f"{path}: there is no picture in this file, only sound or data.")
         self._stream = streams[0]
@@ -261,5 +261,6 @@ class Reader:
             self.problems.append(f"{self._damaged} of {self.decoded} frames have damaged areas.")
 
 
-def _is_cover(stream: Any) -> bool:
-    return bool(np.bitwise_and(int(stream.disposition), 0x400))
+def picture_streams(container: Any) -> list[Any]:
+    """The streams of an open container that move, in order: no cover pictures."""
+    return [s for s in container.streams.video if not np.bitwise_and(int(s.disposition), 0x400)]
