@@ -8,8 +8,8 @@ import pytest
 import doublecast
 
 ORDER = [
-    "errors", "types", "events", "disk", "video", "weights", "faces", "faceset", "model", "film", "trust", "metrics",
-    "report", "production", "pipeline", "bench", "studio", "cli", "__main__",
+    "errors", "types", "events", "disk", "lock", "video", "weights", "faces", "faceset", "model", "film", "trust",
+    "metrics", "report", "production", "pipeline", "bench", "studio", "cli", "__main__",
 ]  # fmt: skip
 ROOT = Path(doublecast.__file__).parent
 

@@ -13,7 +13,8 @@ from faces_clips import require_weights
 from pipeline_clips import ACTOR, CONSENTS, TARGET, count_frames, environment
 
 from doublecast.faceset import FaceStore
-from doublecast.model.checkpoint import checkpoints, latest, read_state
+from doublecast.model.checkpoint import latest, read_state
+from doublecast.model.standing import checkpoints
 from doublecast.production import SIDES, Production
 
 STAGES = ("extract actor", "extract target", "curate", "train", "train: saved", "convert", "report")

@@ -10,7 +10,8 @@ from doublecast.errors import DoublecastError, ModelError, ProductionError
 from doublecast.events import Step
 from doublecast.pipeline import train as pipeline
 from doublecast.pipeline.curate import _key
-from doublecast.pipeline.train import LOG, _keep, material, model_folder, read_log
+from doublecast.pipeline.log import LOG, read_log
+from doublecast.pipeline.train import _keep, material, model_folder
 from doublecast.production import SIDES, Production, TakeInput
 
 

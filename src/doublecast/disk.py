@@ -33,19 +33,22 @@ def fingerprint(path: Path) -> str:
     return f"{stat.st_size}-{stat.st_mtime_ns}"
 
 
-def atomic_write(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file so that after a crash either the old or the new content is there, never a part.
 
-    Write to a temporary name, fsync, rename, fsync the folder. Raises OutputError on a full disk or missing rights.
+    Write to a temporary name, fsync, rename, fsync the folder. durable: False leaves out both fsyncs, for what may be
+    lost in a power cut. Raises OutputError on a full disk or missing rights.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -8,6 +8,7 @@
     │   └── AmbiguousFaceError   several people are equally present: the user has to choose
     ├── OutputError              the output exists, cannot be written, or the disk is full (exit 2)
     ├── ProductionError          a work folder of another job or another version (exit 2)
+    │   └── InUseError           another process works there
     ├── WeightsError             a weights archive is missing, cannot be fetched, or has a wrong hash (exit 2)
     ├── ModelError               a checkpoint that does not fit this version or this job (exit 2)
     ├── ConsentError             an identity without a basis, or a record that does not hold (exit 2)
@@ -42,6 +43,10 @@ class ProductionError(DoublecastError):
     """A production folder of another job, another version, or in use by another process."""
 
 
+class InUseError(ProductionError):
+    """Another process works in this folder; it is free again when that ends."""
+
+
 class WeightsError(DoublecastError):
     """Third-party weights are missing, cannot be fetched, or do not match their SHA-256."""
 
@@ -62,3 +67,12 @@ class RefusedError(DoublecastError):
     """Material that is refused whatever the basis: sexual imagery."""
 
     exit_code = 3
+
+
+def words(error: BaseException) -> str:
+    """What to tell the user about an error: its text; what to do where access is not allowed; else that it is a bug."""
+    if isinstance(error, DoublecastError):
+        return str(error)
+    if isinstance(error, PermissionError):
+        return f"{error.filename or 'a file'}: access is not allowed; choose another place or change its rights"
+    return f"unexpected {type(error).__name__}: {error}"

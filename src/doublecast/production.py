@@ -8,12 +8,13 @@
       actor/  target/     one FaceStore each
       model-128/          checkpoints of one network size
       renders/            finished segments of films that are being made
+      activity.json       what the process that works here says of itself (see `pipeline.activity`)
+      jobs/               what is to be done in the background, and the worker's lock and log (see `pipeline.queue`)
+      evaluation.json     measures of the last film
       report.html
 """
 
-import os
 import re
-import sys
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -24,10 +25,12 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
 from doublecast.disk import atomic_write
-from doublecast.errors import OutputError, ProductionError
+from doublecast.errors import InUseError, OutputError, ProductionError
+from doublecast.lock import OwnedLock, holder_of
 
 FORMAT = 1  #: version of the production folder's layout
 RECORD = "production.toml"
+LOCK = "lock"  #: file in the folder that is locked while a process works there
 Side: TypeAlias = Literal["actor", "target"]
 SIDES: tuple[Side, Side] = ("actor", "target")
 
@@ -100,12 +103,15 @@ class Production:
         Raises ProductionError: not a production, another format version, damaged record, or in use.
         """
         self.folder = Path(folder).absolute()
-        self._lock: _Lock | None = None
+        self.command = ""  #: what is being done in it, see `pipeline.activity.working`
+        self._lock: OwnedLock | None = None
         _check_folder(self.folder, create and lock)
         if lock:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._lock = _Lock(self.folder / "lock")
+                self._lock = OwnedLock(self.folder / LOCK)
+            except InUseError as error:
+                raise InUseError(f"{error} or choose another --work") from error
             except OSError as error:
                 message = f"{self.folder}: cannot be written ({error.strerror}); choose another --work"
                 raise ProductionError(message) from error
@@ -227,40 +233,9 @@ def opened(production: "Production | Path | str", *, create: bool = False) -> It
             yield mine
 
 
-class _Lock:
-    """An exclusive lock of the operating system on a file that also holds the owner's process number."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a+b")
-        try:
-            _lock(self._file.fileno())
-        except OSError as error:
-            self._file.seek(1)
-            owner = self._file.read(20).decode("ascii", "replace").strip()
-            self._file.close()
-            raise ProductionError(
-                f"{path.parent} is in use by another process{f' ({owner})' if owner else ''}; "
-                "wait for it or choose another --work"
-            ) from error
-        self._file.truncate(0)
-        self._file.write(f" {os.getpid()}".encode())
-        self._file.flush()
-
-    def release(self) -> None:
-        self._file.close()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        os.lseek(handle, 0, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def holder(folder: Path | str) -> int | None:
+    """Number of the process that has this production open for writing (0 where it cannot be read), None if none has."""
+    return holder_of(Path(folder) / LOCK)
 
 
 def _check_folder(folder: Path, create: bool) -> None:
@@ -268,7 +243,7 @@ def _check_folder(folder: Path, create: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise ProductionError(f"{folder} is a file; a production is a folder: choose another --work")
     if folder.is_dir() and not (folder / RECORD).exists():
-        others = [n.name for n in folder.iterdir() if n.name != "lock" and not n.name.startswith(f".{RECORD}.")]
+        others = [n.name for n in folder.iterdir() if n.name != LOCK and not n.name.startswith(f".{RECORD}.")]
         if others:
             raise ProductionError(
                 f"{folder} holds other files and is not a production ({RECORD} is missing); choose another --work"

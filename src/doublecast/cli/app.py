@@ -12,6 +12,7 @@ from doublecast.cli.bench import bench
 from doublecast.cli.common import Commands, Json, errors, show
 from doublecast.cli.consent import ConsentOption, answered, consent
 from doublecast.cli.faces import SideName, faces
+from doublecast.cli.jobs import jobs, snapshots
 from doublecast.cli.label import LabelCorner, LabelFont, LabelLanguage, LabelStyle, LabelText, Style, label_of
 from doublecast.cli.look import look
 from doublecast.cli.progress import Display
@@ -32,7 +33,9 @@ app = typer.Typer(
 app.add_typer(faces, name="faces")
 app.add_typer(bench, name="bench")
 app.add_typer(consent, name="consent")
+app.add_typer(jobs, name="jobs")
 app.add_typer(look, name="look")
+app.add_typer(snapshots, name="snapshots")
 
 
 class Size(StrEnum):
@@ -178,14 +181,15 @@ def extract(
     json: Json = False,
 ) -> None:
     """Find, measure and store every face of the takes, then set aside what should not be trained on."""
+    from doublecast.pipeline.activity import working
     from doublecast.pipeline.curate import curate
     from doublecast.pipeline.extract import extract as run
     from doublecast.production import Production
 
     basis = answered(to, side, takes, consent, option="--consent")
-    with Display(errors()) as display, Production(to) as job:
-        found = run(takes, job, side=side.value, consent=basis, on_event=display)
-        curate(job, side.value, face=face, option="--face", on_event=display)
+    with Display(errors()) as display, Production(to) as job, working(job, "extract", display) as tell:
+        found = run(takes, job, side=side.value, consent=basis, on_event=tell)
+        curate(job, side.value, face=face, option="--face", on_event=tell)
     result = {"takes": found.takes, "frames": found.frames, "faces": found.faces, "problems": found.problems}
     show(result, [f"{found.faces} faces in {found.frames} frames of {found.takes} takes, in {to}"], as_json=json)
 

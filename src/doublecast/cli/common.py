@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from doublecast.errors import DoublecastError
+from doublecast.errors import DoublecastError, words
 
 INTERRUPTED = 130
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, nothing else.")]
@@ -31,13 +31,10 @@ class Commands(TyperGroup):
             if hasattr(signal, "SIGTERM"):
                 signal.signal(signal.SIGTERM, _interrupt)
             return super().invoke(ctx)
-        except DoublecastError as error:
-            errors().print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-            raise typer.Exit(error.exit_code) from error
-        except PermissionError as error:
-            text = f"{error.filename or 'a file'}: access is not allowed; choose another place or change its rights"
-            errors().print(f"[red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
-            raise typer.Exit(DoublecastError.exit_code) from error
+        except (DoublecastError, PermissionError) as error:
+            errors().print(f"[red]error:[/] {escape(words(error))}", highlight=False, soft_wrap=True)
+            code = error.exit_code if isinstance(error, DoublecastError) else DoublecastError.exit_code
+            raise typer.Exit(code) from error
         except KeyboardInterrupt as error:
             errors().print("stopped; run the same command to go on", highlight=False, soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from error

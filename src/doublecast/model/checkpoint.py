@@ -18,8 +18,8 @@ from torch import Tensor
 from doublecast.disk import disk_message, sync_file, sync_folder
 from doublecast.errors import ModelError, OutputError
 from doublecast.model.networks import Network, NetworkConfig
+from doublecast.model.standing import FILES, FORMAT, checkpoints
 
-FORMAT = 2  #: version of the folder's layout
 KEEP = 3  #: how many checkpoints stay on disk
 
 
@@ -69,13 +69,8 @@ def _write(folder: Path, state: State, weights: dict[str, Tensor], training: dic
     save_file({k: v.contiguous() for k, v in weights.items()}, folder / "weights.safetensors")
     save_file({k: v.contiguous() for k, v in training.items()}, folder / "state.safetensors")
     (folder / "state.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
-    for name in ("weights.safetensors", "state.safetensors", "state.json"):
+    for name in FILES:
         sync_file(folder / name)
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """Complete checkpoints below ``folder``, oldest first."""
-    return sorted(p for p in folder.glob("checkpoint-*") if (p / "state.json").is_file())
 
 
 def latest(folder: Path) -> Path | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from doublecast.errors import ProductionError
 from doublecast.faceset import FaceStore
+from doublecast.model.standing import WEIGHTS
 from doublecast.pipeline.takes import take_of
 from doublecast.production import RECORD, SIDES, Production, TakeInput
 from doublecast.trust.claim import Claim, ClaimedIdentity, ClaimedTake
@@ -66,7 +67,7 @@ def sha256_of(given: TakeInput) -> str:
 
 def model_sha256(checkpoint: Path) -> str:
     """SHA-256 of the weights that films are made with: 64 hex digits."""
-    path = checkpoint / "weights.safetensors"
+    path = checkpoint / WEIGHTS
     return _model(path, path.stat().st_mtime_ns)
 
 

@@ -13,7 +13,8 @@ from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
 from doublecast.model.checkpoint import latest
-from doublecast.pipeline.claims import claim_of, claimed_takes
+from doublecast.pipeline.activity import working
+from doublecast.pipeline.claims import claim_of, claimed_takes, model_sha256
 from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.guard import check_guard
@@ -53,10 +54,10 @@ def convert(
     `pipeline.consent`), RefusedError (sexual imagery; nothing is left of the film then), KeysError (no certificate can
     be made or read).
     """
-    with opened(production) as job, disk_errors(job.folder):
+    with opened(production) as job, working(job, "convert", on_event) as tell, disk_errors(job.folder):
         return convert_takes(
             job, Path(output), size=size, device=device, label=label, overwrite=overwrite, signer=signer,
-            on_event=on_event,
+            on_event=tell,
         )  # fmt: skip
 
 
@@ -86,13 +87,11 @@ def convert_takes(
     actor, target = FaceStore(job.side("actor")), FaceStore(job.side("target"))
     versions = [store.versions()[-1].number for store in (actor, target)]
     looks = read_looks(job.folder)
+    model = (checkpoint.parent.name, checkpoint.name, model_sha256(checkpoint))  # a name comes again after a restore
     plan = []
     for given, film in zip(inputs, films, strict=True):
         drawn = placed(label or Label(), actor, given)
-        key = key_of(
-            "film", CONVERTER, given.key, checkpoint.parent.name, checkpoint.name, CRF, *versions, drawn.key,
-            *looks.key(given.key),
-        )  # fmt: skip
+        key = key_of("film", CONVERTER, given.key, *model, CRF, *versions, drawn.key, *looks.key(given.key))
         take = stored_take(given)
         before = claim(job, film, take, key=key, overwrite=overwrite)
         if before is not None:

@@ -9,6 +9,7 @@ from doublecast.errors import NoFaceError, ProductionError
 from doublecast.events import Listener, Note, ignore
 from doublecast.faceset import FaceStore
 from doublecast.faceset.curate import curate as curate_store
+from doublecast.pipeline.activity import working
 from doublecast.pipeline.consent import bind_faces
 from doublecast.production import SIDES, Production, Side, opened
 from doublecast.types import F32
@@ -33,8 +34,8 @@ def curate(
     What was set aside or restored by hand stays so. A consent record of this side is bound to the person that is found.
     Raises NoFaceError, AmbiguousFaceError, ProductionError, ConsentError.
     """
-    with opened(production) as job, disk_errors(job.folder):
-        curate_side(job, side, face=face, option=option, on_event=on_event)
+    with opened(production) as job, working(job, "curate", on_event) as tell, disk_errors(job.folder):
+        curate_side(job, side, face=face, option=option, on_event=tell)
 
 
 def curate_side(

@@ -12,6 +12,7 @@ from doublecast.events import Listener, Note, Progress, ignore
 from doublecast.faces.track import FaceTracker
 from doublecast.faceset import FaceStore, StoredFace, TakeRecord, cut, face_id
 from doublecast.faceset.store import IMPORTED
+from doublecast.pipeline.activity import working
 from doublecast.pipeline.consent import bind_takes, require, state
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.guard import begun, guard_side, mark_passed, passed
@@ -54,9 +55,9 @@ def extract(
     given = [takes] if isinstance(takes, str | Path) else list(takes)
     found = find_takes(given)
     basis = require(production, side, consent, option="--consent")
-    with opened(production, create=True) as job, disk_errors(job.folder):
-        state(job, side, basis, on_event)
-        return extract_side(job, side, found, on_event=on_event)
+    with opened(production, create=True) as job, working(job, "extract", on_event) as tell, disk_errors(job.folder):
+        state(job, side, basis, tell)
+        return extract_side(job, side, found, on_event=tell)
 
 
 def extract_side(job: Production, side: Side, takes: Sequence[Take], *, on_event: Listener = ignore) -> Extraction:

@@ -6,7 +6,9 @@ from typing import Literal, TypeAlias
 
 from doublecast.disk import fingerprint
 from doublecast.errors import ConsentError, InputError
+from doublecast.model.standing import WEIGHTS
 from doublecast.pipeline.claims import model_sha256, sha256_of
+from doublecast.pipeline.snapshots import SNAPSHOTS
 from doublecast.production import SIDES, Production, TakeInput
 from doublecast.trust.claim import Claim, ClaimedIdentity
 from doublecast.trust.consent import find, load
@@ -76,9 +78,12 @@ def _as_it_was(given: TakeInput, wanted: str) -> tuple[Answer, str]:
 
 
 def _model(job: Production, claim: Claim) -> Check:
-    for weights in sorted(job.folder.glob("model-*/checkpoint-*/weights.safetensors")):
+    kept = [
+        path for place in ("checkpoint-*", f"{SNAPSHOTS}/*") for path in job.folder.glob(f"model-*/{place}/{WEIGHTS}")
+    ]
+    for weights in sorted(kept):
         if model_sha256(weights.parent) == claim.model:
-            return Check("model", "yes", f"{weights.parent.parent.name}/{weights.parent.name}")
+            return Check("model", "yes", weights.parent.relative_to(job.folder).as_posix())
     text = f"no model that is still there has the SHA-256 {claim.model}; it may have been trained further since"
     return Check("model", "unknown", text)
 

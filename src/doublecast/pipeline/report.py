@@ -16,9 +16,13 @@ from doublecast.faceset import FaceStore, FaceTable
 from doublecast.faceset.coverage import coverage, gaps, missing
 from doublecast.faceset.sheet import contact_sheet
 from doublecast.model.checkpoint import latest, read_state
+from doublecast.pipeline.activity import utc
 from doublecast.pipeline.convert import placed
+from doublecast.pipeline.evaluation import FILE as EVALUATION
+from doublecast.pipeline.evaluation import Evaluation, write_evaluation
+from doublecast.pipeline.log import PREVIEWS, read_log
 from doublecast.pipeline.measure import compare
-from doublecast.pipeline.train import PREVIEWS, model_folder, read_log
+from doublecast.pipeline.train import model_folder
 from doublecast.production import SIDES, Production, Side, TakeInput
 from doublecast.report import FacesetPart, FilmPart, PoseMap, Preview, Report, StageTime
 from doublecast.report import write_report as write_html
@@ -39,7 +43,7 @@ def write_report(job: Production, films: Sequence[Path], *, label: Label, on_eve
     stores = {side: FaceStore(job.side(side)) for side in SIDES}
     curated = [store.versions()[-1].number for store in stores.values()]
     key = key_of("report", REPORTER, *((str(film), fingerprint(film)) for film in films), *curated)
-    if job.report.exists() and job.finished("report", key):
+    if job.report.exists() and (job.folder / EVALUATION).exists() and job.finished("report", key):
         return job.report
     with job.timed("report", key):
         on_event(Progress("report", 0, None, "frames", "measuring"))
@@ -64,6 +68,9 @@ def write_report(job: Production, films: Sequence[Path], *, label: Label, on_eve
             title=f"doublecast: {films[0].name}",
         )
         write_html(job.report, report)
+        checkpoint = latest(folder)
+        step = 0 if checkpoint is None else read_state(checkpoint).step
+        write_evaluation(job.folder, Evaluation(films[0], folder.name, step, utc(), tuple(found.measures)))
     return job.report
 
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from doublecast.disk import disk_errors, key_of
 from doublecast.events import Listener, ignore
 from doublecast.model.train import TrainConfig
+from doublecast.pipeline.activity import working
 from doublecast.pipeline.consent import require, state
 from doublecast.pipeline.convert import convert_takes, outputs, promised, refuse_inputs
 from doublecast.pipeline.curate import curate_side, warn_if_same
@@ -79,25 +80,25 @@ def swap(
         (side, require(folder, side, text, option=f"--{side}-consent"))
         for side, text in zip(SIDES, (actor_consent, target_consent), strict=True)
     ]
-    with Production(folder) as job, disk_errors(folder):
+    with Production(folder) as job, working(job, "swap", on_event) as tell, disk_errors(folder):
         asked = key_of(
             "swap", [t.key() for t in actors], [t.key() for t in targets], actor_face, target_face,
             config.size, config.minutes, config.steps, config.seed, config.prior, label.key,
         )  # fmt: skip
         _check_outputs(job, actors, output, asked, overwrite)
         for side, basis in bases:
-            state(job, side, basis, on_event)
-        extract_side(job, "actor", actors, on_event=on_event)
-        extract_side(job, "target", targets, on_event=on_event)
-        curate_side(job, "actor", face=actor_face, on_event=on_event)
-        curate_side(job, "target", face=target_face, on_event=on_event)
-        warn_if_same(job, on_event)
-        train(job, config=config, on_event=on_event)
+            state(job, side, basis, tell)
+        extract_side(job, "actor", actors, on_event=tell)
+        extract_side(job, "target", targets, on_event=tell)
+        curate_side(job, "actor", face=actor_face, on_event=tell)
+        curate_side(job, "target", face=target_face, on_event=tell)
+        warn_if_same(job, tell)
+        train(job, config=config, on_event=tell)
         films = convert_takes(
             job, output, asked=asked, device=config.device, label=label, overwrite=overwrite, signer=signer,
-            on_event=on_event,
+            on_event=tell,
         )  # fmt: skip
-        report = write_report(job, films, label=label, on_event=on_event)
+        report = write_report(job, films, label=label, on_event=tell)
         return Swapped(tuple(films), report, job.folder)
 
 

@@ -1,9 +1,6 @@
 """Facesets -> checkpoints, under the production's record; steps and previews are kept for the report."""
 
-import json
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 
 from doublecast.disk import disk_errors, key_of
@@ -13,14 +10,14 @@ from doublecast.faceset import FaceStore
 from doublecast.model.checkpoint import latest, read_state
 from doublecast.model.train import TrainConfig
 from doublecast.model.train import train as train_model
+from doublecast.pipeline.activity import working
 from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.guard import check_guard
+from doublecast.pipeline.log import LOG, PREVIEWS, log_text
 from doublecast.production import SIDES, Production, opened
 from doublecast.trust import Label, Statement, save_picture
 
-LOG = "log.jsonl"  #: one training step per line, in the model's folder
-PREVIEWS = "previews"  #: folder of labelled preview sheets, in the model's folder
 PREVIEW = Statement("a preview of training; the pictures of each pair's right side are made by a network")
 
 
@@ -43,10 +40,10 @@ def train(
     ConsentError (see `pipeline.consent`), RefusedError (sexual imagery in a take that was not checked yet).
     """
     config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
-    with opened(production) as job, disk_errors(job.folder):
+    with opened(production) as job, working(job, "train", on_event) as tell, disk_errors(job.folder):
         used = material(job, prior=config.prior)
-        check_consent(job, on_event)
-        check_guard(job, on_event)
+        check_consent(job, tell)
+        check_guard(job, tell)
         folder = job.model(config.size, used)
         checkpoint = latest(folder)
         if checkpoint is None or not is_spent(checkpoint, config):
@@ -55,7 +52,7 @@ def train(
             with stage, closing(train_model(actor, target, folder, config)) as events:
                 for event in events:
                     _keep(folder, event)
-                    on_event(event)
+                    tell(event)
             checkpoint = latest(folder)
         if checkpoint is None:
             raise ModelError(f"{folder}: training left no checkpoint; train for longer (--minutes)")
@@ -102,32 +99,11 @@ def model_folder(job: Production, size: int | None = None) -> Path:
     return max(ages, key=lambda folder: (folder.name == name, ages[folder]))
 
 
-def read_log(folder: Path) -> list[Step]:
-    """The training steps of a model in order; steps that were lost in a crash and trained again count once."""
-    steps: dict[int, Step] = {}
-    for step in _lines(folder / LOG):
-        for later in [number for number in steps if number >= step.step]:
-            del steps[later]
-        steps[step.step] = step
-    return list(steps.values())
-
-
-def _lines(path: Path) -> Iterator[Step]:
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                yield Step(**json.loads(line))
-            except (ValueError, TypeError):  # the line that was being written when the process was killed
-                continue
-
-
 def _keep(folder: Path, event: Event) -> None:
     if isinstance(event, Step):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(event)) + "\n")
+            file.write(log_text([event]))
     elif isinstance(event, Saved):
         path = folder / PREVIEWS / f"{event.step:08d}.png"
         save_picture(path, event.preview, label=Label(), statement=PREVIEW)
