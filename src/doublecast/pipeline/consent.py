@@ -14,7 +14,7 @@ from doublecast.faceset.store import IMPORTED
 from doublecast.pipeline.claims import sha256_of
 from doublecast.production import RECORD, SIDES, Production, Side
 from doublecast.trust.basis import Basis, how_to
-from doublecast.trust.consent import BoundTake, ConsentRecord, Faces, add, bind, load, refuse_revoked
+from doublecast.trust.consent import BoundTake, ConsentRecord, Faces, add, bind, check_faces, load, refuse_revoked
 from doublecast.types import F32, I64
 
 ID = "id"  #: option of the production's record that holds its random id
@@ -102,15 +102,44 @@ def check_side(job: Production, side: Side, on_event: Listener = ignore) -> Cons
 
     A record that lacks its face, or further takes of the same person, is completed.
     """
-    record = load(job.folder, side, id=identity(job))
+    record = _in_force(job, side, load(job.folder, side, id=identity(job)))
+    return bind(job.folder, record, _takes(job, side, record), _compared(job, side))
+
+
+def look_consent(job: Production) -> None:
+    """`check_consent` for who only looks, beside a process that works in the production: nothing is completed, so a
+    record that lacks takes or its face does not hold yet. Raises ConsentError."""
+    for side in SIDES:
+        record = _in_force(job, side, recorded(job.folder, side))
+        missing = {take.key for take in job.record.inputs.get(side, [])} - {take.key for take in record.takes}
+        if missing or not record.complete:
+            raise ConsentError(
+                f"{job.folder}: the record of the {side}'s consent does not cover all takes yet; "
+                f"run: doublecast train {job.folder}"
+            )
+        check_faces(job.folder, record, _compared(job, side))
+
+
+def refuse_revoked_sides(folder: Path) -> None:
+    """The quick part of `look_consent`: raise ConsentError where a side's consent is not in force (any more)."""
+    job = Production(folder, create=False, lock=False)
+    for side in SIDES:
+        _in_force(job, side, recorded(folder, side))
+
+
+def _in_force(job: Production, side: Side, record: ConsentRecord | None) -> ConsentRecord:
     if record is None:
         command = f"doublecast consent add {job.folder} BASIS --side {side}"
         raise ConsentError(f"{job.folder}: no basis is recorded for the {side}; run: {command}. {how_to()}")
     refuse_revoked(job.folder, record)
+    return record
+
+
+def _compared(job: Production, side: Side) -> Faces:
     faces = faces_of(FaceStore(job.side(side)))
     if faces is None:
         raise ConsentError(f"{job.folder}: no face of the {side} could be compared with the record; give more footage")
-    return bind(job.folder, record, _takes(job, side, record), faces)
+    return faces
 
 
 def _takes(job: Production, side: Side, record: ConsentRecord) -> list[BoundTake]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from doublecast.disk import key_of
+from doublecast.errors import ProductionError
 from doublecast.events import Listener, Progress, ignore
 from doublecast.faceset import FaceStore, Imported, import_faces
 from doublecast.faceset.exchange import new_pictures, picture_key
@@ -55,6 +56,18 @@ def check_guard(job: Production, on_event: Listener = ignore) -> None:
     for side in SIDES:
         takes = (stored_take(given) for given in job.inputs(side) if not passed(job, given.key))
         guard_side(job, side, takes, on_event)
+
+
+def look_guard(job: Production) -> None:
+    """`check_guard` for who only looks, beside a process that works in the production: raises ProductionError where
+    something was not looked at yet."""
+    keys = [given.key for side in SIDES for given in job.inputs(side)]
+    for side in SIDES:
+        keys += [r.key for r in FaceStore(job.side(side)).takes() if r.kind == IMPORTED and r.finished]
+    if not all(passed(job, key) for key in keys):
+        raise ProductionError(
+            f"{job.folder}: some takes were not checked for sexual imagery yet; run: doublecast train {job.folder}"
+        )
 
 
 def guard_side(job: Production, side: Side, takes: Iterable[Take], on_event: Listener = ignore) -> None:

@@ -1,7 +1,8 @@
-"""The shots of the actor's takes, from cut to cut, found once and kept beside the faces (`actor/shots.json`)."""
+"""The actor's takes, and their shots from cut to cut, which are found once and kept beside the faces (`actor/shots.json`)."""
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from doublecast.faceset import FaceStore
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.takes import actor_take, stored_take
 from doublecast.production import Production
+from doublecast.types import I64
 from doublecast.video import Reader, Take, probe
 
 FOUND = 1  #: raise it when cuts would be found elsewhere
@@ -27,6 +29,31 @@ class Shot:
     start: int
     end: int
     faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilmTake:
+    """A take of the actor. key: content key; frames, fps: None where nobody knows."""
+
+    key: str
+    name: str
+    frames: int | None
+    fps: float | None
+    width: int
+    height: int
+
+
+def film_takes(folder: Path | str) -> list[FilmTake]:
+    """The takes that films are made of. Raises InputError where one is gone or was changed, ProductionError."""
+    job = Production(folder, create=False, lock=False)
+    found, done = [], dict[str, int]()
+    if (job.side("actor") / "takes.json").exists():
+        done = {r.key: r.frames_done for r in FaceStore(job.side("actor")).takes() if r.finished}
+    for given in job.inputs("actor"):
+        info = probe(stored_take(given))
+        frames, fps = done.get(given.key, info.frames), None if info.rate is None else float(info.rate)
+        found.append(FilmTake(given.key, given.name, frames, fps, info.width, info.height))
+    return found
 
 
 def shots(folder: Path | str, take: str, *, on_event: Listener = ignore) -> tuple[Shot, ...]:
@@ -44,8 +71,8 @@ def shots(folder: Path | str, take: str, *, on_event: Listener = ignore) -> tupl
         with FileLock(path.with_name(LOCK)):
             document = {"found": FOUND, "takes": {**_read(path), take: bounds}}
             atomic_write(path, json.dumps(document).encode())
-    index = _replaced(FaceStore(job.side("actor")), take)
-    pairs = zip(bounds, bounds[1:], strict=False)
+    index = _replaced(job.side("actor"), take)
+    pairs = pairwise(bounds)
     return tuple(Shot(start, end, int(((index >= start) & (index < end)).sum())) for start, end in pairs)
 
 
@@ -65,8 +92,11 @@ def _bounds(take: Take, on_event: Listener) -> list[int]:
     return [0, *begins[1:], end]
 
 
-def _replaced(store: FaceStore, take: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def _replaced(side: Path, take: str) -> I64:
     """Indices of the frames in which the main person is."""
+    if not (side / "takes.json").exists():
+        return np.zeros(0, np.int64)
+    store = FaceStore(side)
     try:
         number = store.take_number(take)
     except KeyError:  # no faces yet
@@ -86,5 +116,6 @@ def _read(path: Path) -> dict[str, list[int]]:
 
 
 def _ordered(bounds: object) -> bool:
-    whole = isinstance(bounds, list) and len(bounds) >= 2 and all(type(n) is int for n in bounds)
-    return whole and bounds[0] == 0 and all(a < b for a, b in zip(bounds, bounds[1:], strict=False))
+    if not isinstance(bounds, list) or len(bounds) < 2 or not all(type(n) is int for n in bounds):
+        return False
+    return bounds[0] == 0 and all(a < b for a, b in pairwise(bounds))

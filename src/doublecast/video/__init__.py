@@ -1,5 +1,6 @@
 """Frames in and out: exact times, rotation, colour tags, sound, picture series."""
 
+from doublecast.video.access import FrameAccess
 from doublecast.video.colour import Colour
 from doublecast.video.encode import FilmEncoder, check_path, is_film, picture_names
 from doublecast.video.pictures import encode_png, read_picture, read_png_text
@@ -12,6 +13,7 @@ __all__ = [
     "VIDEOS",
     "Colour",
     "FilmEncoder",
+    "FrameAccess",
     "Reader",
     "Take",
     "TakeInfo",

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
 
@@ -164,5 +165,5 @@ def _times(take: Take) -> list[int]:
         return []
     times = sorted(pts for pts, discard in packets if pts is not None and not discard)
     whole = len(times) + sum(discard for _, discard in packets) == len(packets)
-    unique = all(a < b for a, b in zip(times, times[1:], strict=False))
+    unique = all(a < b for a, b in pairwise(times))
     return times if whole and unique else []
