@@ -1,4 +1,4 @@
-"""The actor's takes, and their shots from cut to cut, which are found once and kept beside the faces (`actor/shots.json`)."""
+"""The takes that films are made of, and their shots, which are found once and kept (`actor/shots.json`)."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from doublecast.disk import FileLock, atomic_write
+from doublecast.disk import FileLock, atomic_write, disk_message
+from doublecast.errors import OutputError
 from doublecast.events import Listener, Progress, ignore
 from doublecast.faces.cuts import CutDetector
 from doublecast.faceset import FaceStore
@@ -68,9 +69,7 @@ def shots(folder: Path | str, take: str, *, on_event: Listener = ignore) -> tupl
     bounds = _read(path).get(take)
     if bounds is None:
         bounds = _bounds(stored_take(given), on_event)
-        with FileLock(path.with_name(LOCK)):
-            document = {"found": FOUND, "takes": {**_read(path), take: bounds}}
-            atomic_write(path, json.dumps(document).encode())
+        _keep(path, take, bounds)
     index = _replaced(job.side("actor"), take)
     pairs = pairwise(bounds)
     return tuple(Shot(start, end, int(((index >= start) & (index < end)).sum())) for start, end in pairs)
@@ -90,6 +89,16 @@ def _bounds(take: Take, on_event: Listener) -> list[int]:
                 on_event(Progress("shots", end, total, "frames", take.name))
     on_event(Progress("shots", end, end, "frames", take.name))
     return [0, *begins[1:], end]
+
+
+def _keep(path: Path, take: str, bounds: list[int]) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(disk_message(path.parent, error)) from error
+    with FileLock(path.with_name(LOCK)):
+        document = {"found": FOUND, "takes": {**_read(path), take: bounds}}
+        atomic_write(path, json.dumps(document).encode())
 
 
 def _replaced(side: Path, take: str) -> I64:

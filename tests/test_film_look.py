@@ -1,0 +1,130 @@
+"""The look: its ranges, nothing changed by the usual one, and what each value does."""
+
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import people
+import pytest
+
+from doublecast.errors import InputError
+from doublecast.film.composite import blend, lying_before, sharpen
+from doublecast.film.look import PLAIN, Look, settings
+from doublecast.film.swap import Decoded, Swapper, _Match
+from doublecast.model.space import EDGE, RIM, draw, fade
+from doublecast.types import F32, U8, Frame, Patch
+from doublecast.video import composite
+
+SIZE = 128
+
+
+def test_defaults_are_inside_the_ranges_and_every_value_says_what_it_does() -> None:
+    assert [s.name for s in settings()] == ["grow", "feather", "colour", "sharpness", "blend"]
+    for setting in settings():
+        assert setting.low <= setting.default <= setting.high and setting.step > 0 and setting.help.endswith(".")
+        assert getattr(PLAIN, setting.name) == setting.default
+        for value in (setting.low, setting.high):
+            assert PLAIN.changed({setting.name: value}).values()[setting.name] == value
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"grow": 0.2}, "grow must be from -0.15 to 0.15, got 0.2"),
+        ({"grow": -0.2}, "from -0.15"),
+        ({"feather": 0.0}, "feather must be from 0.25 to 3"),
+        ({"colour": 1.5}, "colour must be"),
+        ({"sharpness": float("nan")}, "got nan"),
+        ({"blend": -0.1}, "blend must be"),
+        ({"blend": True}, "got True"),
+        ({"blend": "1"}, "got '1'"),
+        ({"colour": None}, "got None"),
+        ({"color": 1.0}, "no 'color' in a look; there are grow, feather"),
+    ],
+)
+def test_what_cannot_be_is_told(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        PLAIN.changed(changes)
+
+
+def test_edges_move_and_never_get_hard_or_reach_the_rim() -> None:
+    usual = fade(SIZE)
+    assert np.array_equal(usual, fade(SIZE, 0.0, 1.0))
+    assert fade(SIZE, 0.05).sum() > usual.sum() > fade(SIZE, -0.05).sum() > fade(SIZE, -0.15).sum() > 0
+    soft = [int(((fade(SIZE, 0.0, f) > 0.02) & (fade(SIZE, 0.0, f) < 0.98)).sum()) for f in (0.25, 1, 3)]
+    assert soft[0] < soft[1] < soft[2]
+    outside = usual[:, [0, -1]], usual[[0, -1]]
+    assert all(not part.any() for part in outside)
+    for grow in (-0.15, 0.15):
+        for feather in (0.25, 3.0):
+            edge = fade(SIZE, grow, feather)
+            assert edge[SIZE // 2, SIZE // 2] > 0.9 and not edge[:, [0, -1]].any()
+            assert np.abs(np.diff(edge, axis=1)).max() < 0.8, "a hard edge"
+    assert EDGE[0] > RIM
+
+
+def swapper() -> Swapper:
+    """One that holds no network."""
+    made = Swapper.__new__(Swapper)
+    made._network = SimpleNamespace(config=SimpleNamespace(size=SIZE))  # type: ignore[assignment]
+    made._detail = None
+    return made
+
+
+@pytest.fixture
+def shot() -> tuple[Frame, Decoded]:
+    points = people.head()
+    frame = Frame(people.picture(points, people.skin(1)), 0, 0, Fraction(1, 25))
+    drawing = draw(points, frame.pixels.shape[:2])
+    assert drawing is not None
+    gain: F32 = np.full((SIZE, SIZE, 3), [0.8, 0.9, 1.1], np.float32)
+    hand: F32 = np.zeros((SIZE, SIZE), np.float32)
+    hand[:40] = 1
+    rough = np.random.default_rng(0).normal(0, 0.05, (SIZE, SIZE, 3))
+    texture = np.clip(people.skin(2) + rough, 0, 1).astype(np.float32)
+    return frame, Decoded(drawing, points, texture, _Match(0.0, gain, 0.4, 0.0, hand))
+
+
+def drawn(frame: Frame, face: Decoded, look: Look) -> U8:
+    return composite(frame.pixels, swapper().compose(frame, [face], look))
+
+
+def test_the_usual_look_changes_no_pixel(shot: tuple[Frame, Decoded]) -> None:
+    """Against the steps as they were before there were looks."""
+    frame, face = shot
+    match = face.match
+    texture = sharpen(np.clip(face.texture * match.colour, 0, 1).astype(np.float32), match.sharpness)
+    kept = lying_before(face.drawing, face.points, frame.pixels.shape[:2], match.covered)
+    assert kept is not None
+    want: Patch | None = blend(frame.pixels, face.drawing, texture, fade(SIZE), kept=kept)
+    (got,) = swapper().compose(frame, [face])
+    assert want is not None and (got.x, got.y) == (want.x, want.y)
+    assert got.pixels.tobytes() == want.pixels.tobytes() and got.mask.tobytes() == want.mask.tobytes()
+
+
+def test_blend_shows_the_actor_through(shot: tuple[Frame, Decoded]) -> None:
+    frame, face = shot
+    assert swapper().compose(frame, [face], Look(blend=0)) == []
+    full, half = (np.abs(drawn(*shot, Look(blend=b)).astype(int) - frame.pixels).sum() for b in (1.0, 0.5))
+    assert 0.45 < half / full < 0.55
+
+
+def test_colour_goes_from_as_decoded_to_the_shot(shot: tuple[Frame, Decoded]) -> None:
+    means = [drawn(*shot, Look(colour=c))[120:160, 100:156].reshape(-1, 3).mean(0) for c in (0.0, 0.5, 1.0)]
+    red, blue = [m[0] for m in means], [m[2] for m in means]
+    assert red[0] > red[1] > red[2] and blue[0] < blue[1] < blue[2]
+    assert red[2] / red[0] == pytest.approx(0.8, abs=0.05)
+
+
+def test_sharpness_adds_and_takes_detail(shot: tuple[Frame, Decoded]) -> None:
+    parts = [drawn(*shot, Look(sharpness=s))[120:160, 100:156].astype(float) for s in (-1, 0, 1)]
+    rough = [np.abs(np.diff(part, axis=1)).mean() for part in parts]
+    assert rough[0] < 0.7 * rough[1] and rough[2] > 1.3 * rough[1]
+
+
+def test_what_lies_before_the_face_stays_where_the_edge_grows(shot: tuple[Frame, Decoded]) -> None:
+    frame, face = shot
+    grown = drawn(frame, face, Look(grow=0.15)).astype(int)
+    top = int(face.points[10, 1])
+    assert np.abs(grown[top : top + 12, 110:146] - frame.pixels[top : top + 12, 110:146]).mean() < 3
