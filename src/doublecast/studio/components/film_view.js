@@ -290,14 +290,13 @@ export default {
         this.trouble = { error: this.consent, kind: "ConsentError", still: true };
         return;
       }
-      const wanted = { key: this.key, index: this.index, look: this.asked(), label: chosen(this.label), newest };
+      const wanted = { key: this.key, index: this.index, look: { ...this.look }, label: chosen(this.label), newest };
       if (this.flight) { // of this frame: let it come, the newest follows; of another one: nobody waits for it
         if (this.flight.key === wanted.key && this.flight.index === wanted.index) return void (this.then = wanted);
         this.flight.abort.abort();
       }
       await this.fetch(wanted);
     },
-    asked() { return this.scope === "film" && !this.here.look ? this.look : this.scope === "shot" ? this.look : { ...this.looks.usual, ...this.dirty }; },
     async fetch(wanted) {
       const begun = performance.now(), flight = { ...wanted, abort: new AbortController() };
       const known = this.fresh && this.drawn === `${wanted.key} ${wanted.index} ${wanted.newest}`;
@@ -365,7 +364,7 @@ export default {
       if (!Object.keys(this.dirty).length) return;
       const changes = this.dirty, shot = this.scope === "shot" ? { take: this.key, start: this.here.start, end: this.here.end } : null;
       this.looks = shot // at once here, so that nothing jumps back
-        ? { ...this.looks, shots: [...this.looks.shots.filter((s) => !(s.take === shot.take && s.start === shot.start && s.end === shot.end)), { ...shot, look: this.look }] }
+        ? { ...this.looks, shots: [{ ...shot, look: this.look }, ...this.looks.shots] }
         : { ...this.looks, usual: this.look };
       this.dirty = {};
       await this.put(shot ? "looks/shot" : "looks", { ...shot, changes }, leaving);
