@@ -38,7 +38,7 @@ export default {
               <button type="button" class="dc-button" :disabled="asking[film.id]" :aria-label="'Verify ' + film.name" @click="verify(film)">{{ asking[film.id] ? "Verifying…" : "Verify" }}</button>
             </div>
             <div v-if="verdicts[film.id]" class="film-verdict" :class="tone(verdicts[film.id])" role="status"><strong>{{ verdicts[film.id].verdict || verdicts[film.id].error }}</strong>
-              <ul v-if="verdicts[film.id].lines?.length"><li v-for="(line, n) in verdicts[film.id].lines" :key="n">{{ line }}</li></ul></div>
+              <dl v-if="verdicts[film.id].lines?.length"><template v-for="(line, n) in verdicts[film.id].lines" :key="n"><dt>{{ line[0] }}</dt><dd>{{ line[1] }}</dd></template></dl></div>
           </div>
           <iframe v-if="open === film.id" class="film-report" sandbox="" :src="base.replace('/p/', '/api/p/') + '/report'" :title="'Report on the production of ' + film.name"></iframe>
           <p v-if="open === film.id" class="dc-dim film-wide">The report is of the film that was made last. <a :href="base.replace('/p/', '/api/p/') + '/report'" target="_blank" rel="noopener">Open it in a tab</a></p>

@@ -89,7 +89,7 @@ export default {
     index: 0, shots: [], faces: [], splits: {}, finding: false, scope: "film", dirty: {}, wipe: 50, held: false, fresh: false, told: {}, newer: false, trouble: null, waiting: "", training: "", error: "", saved: "", label: {}, STYLES, CORNERS }),
   computed: {
     take() { return this.takes.find((t) => t.key === this.key); },
-    frames() { return Math.max(1, this.take.frames || this.shots.at(-1)?.end || 1); },
+    frames() { return Math.max(1, this.take?.frames || this.shots.at(-1)?.end || 1); },
     time() { return this.take.fps ? ` · ${clock(this.index / this.take.fps)} of ${clock(this.frames / this.take.fps)}` : ""; },
     own() { return this.looks.shots.filter((s) => s.take === this.key).map((s) => ({ ...s, end: Math.min(s.end, this.frames) })); },
     parts() { return segments(this.frames, this.shots, this.own, this.splits[this.key] || []); },
