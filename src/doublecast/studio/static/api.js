@@ -12,7 +12,8 @@ export async function call(path, { method = "GET", body, signal } = {}) {
   const json = (answer.headers.get("content-type") || "").includes("json");
   if (!answer.ok) {
     const told = json ? await answer.json() : {};
-    throw new Error(told.error || `The studio answered ${answer.status} ${answer.statusText}`);
+    const words = told.error || `The studio answered ${answer.status} ${answer.statusText}`;
+    throw Object.assign(new Error(words), { field: told.field || "" }); // the field of a form that it belongs to
   }
   return json ? answer.json() : answer;
 }
