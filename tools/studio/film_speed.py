@@ -63,8 +63,9 @@ def main() -> int:
         page.wait_for_timeout(3000)
         found = [page.evaluate(CHANGE, _change(n)) for n in range(given.times)]
         seeks = [page.evaluate(SEEK, 3 + 2 * n) for n in range(10)]
-        for name in ("grow", "feather", "colour", "sharpness", "blend"):
-            page.locator(f"#film-{name} >> xpath=preceding-sibling::div//button").click()
+        for reset in page.locator(".film-reset").all():  # the production's look is the usual one again
+            if reset.is_enabled():
+                reset.click()
         page.wait_for_timeout(1500)
         browser.close()
     totals = [one["total"] for one in found]

@@ -37,9 +37,10 @@ export default {
               <button v-if="report" type="button" class="dc-button" :aria-expanded="open === film.id ? 'true' : 'false'" :aria-label="'Report on ' + film.name" @click="open = open === film.id ? '' : film.id">Report</button>
               <button type="button" class="dc-button" :disabled="asking[film.id]" :aria-label="'Verify ' + film.name" @click="verify(film)">{{ asking[film.id] ? "Verifying…" : "Verify" }}</button>
             </div>
-            <div v-if="verdicts[film.id]" class="film-verdict" :class="tone(verdicts[film.id])" role="status"><strong>{{ verdicts[film.id].verdict || verdicts[film.id].error }}</strong>
-              <dl v-if="verdicts[film.id].lines?.length"><template v-for="(line, n) in verdicts[film.id].lines" :key="n"><dt>{{ line[0] }}</dt><dd>{{ line[1] }}</dd></template></dl></div>
+            <div v-if="verdicts[film.id]" class="film-verdict" :class="tone(verdicts[film.id])" role="status"><strong>{{ verdicts[film.id].verdict || verdicts[film.id].error }}</strong></div>
           </div>
+          <details v-if="verdicts[film.id]?.lines?.length" class="film-wide film-lines"><summary>All that was read in {{ film.name }}</summary>
+            <dl><template v-for="(line, n) in verdicts[film.id].lines" :key="n"><dt>{{ line[0] }}</dt><dd>{{ line[1] }}</dd></template></dl></details>
           <iframe v-if="open === film.id" class="film-report" sandbox="" :src="base.replace('/p/', '/api/p/') + '/report'" :title="'Report on the production of ' + film.name"></iframe>
           <p v-if="open === film.id" class="dc-dim film-wide">The report is of the film that was made last. <a :href="base.replace('/p/', '/api/p/') + '/report'" target="_blank" rel="noopener">Open it in a tab</a></p>
         </article>
