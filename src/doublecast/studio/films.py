@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from doublecast.disk import fingerprint, key_of
 from doublecast.errors import InputError
@@ -91,7 +91,7 @@ def _film(path: Path, after: str) -> Film:
 def zipped(folder: Path) -> Iterator[bytes]:
     """The pictures of a folder as one ZIP archive, piece by piece; nothing is written to the disk."""
     out = _Pieces()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
+    with zipfile.ZipFile(cast(IO[bytes], out), "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
         for path in sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png" and path.is_file()):
             with path.open("rb") as source, archive.open(f"{folder.name}/{path.name}", "w", force_zip64=True) as entry:
                 while block := source.read(1 << 20):

@@ -26,9 +26,11 @@ QUALITY = 82  #: of its JPEG
 class Asked(Protocol):
     """What answers a question: see `PreviewProcess`."""
 
-    def ask(self, request: Mapping[str, Any], timeout: float = ...) -> tuple[dict[str, Any], bytes, bytes]: ...
+    def ask(self, request: Mapping[str, Any], timeout: float = ...) -> tuple[dict[str, Any], bytes, bytes]:
+        """The answer, and two pictures."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End it."""
 
 
 @dataclass(slots=True)
@@ -40,7 +42,7 @@ class _Open:
 
 
 class Previews:
-    """The preview processes of a studio, one per production, and the takes that frames are read of. Any thread may ask."""
+    """The preview processes of a studio, one per production, and takes whose frames are read. Any thread may ask."""
 
     def __init__(self, make: Callable[[Path], Asked] = PreviewProcess) -> None:
         self._make = make
