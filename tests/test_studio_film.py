@@ -1,4 +1,4 @@
-"""The film page's routes and functions: only what the record names is sent, and only the newest question is answered."""
+"""The film page's routes: only what the record names is sent, and only the newest question is answered."""
 
 import asyncio
 import io
@@ -14,7 +14,7 @@ import httpx
 import pytest
 from faces_clips import require_weights
 from fastapi import FastAPI
-from pipeline_clips import frames, write
+from pipeline_clips import empty_room, write
 
 from doublecast.disk import fingerprint
 from doublecast.errors import DoublecastError, InputError
@@ -22,7 +22,7 @@ from doublecast.pipeline import queue
 from doublecast.production import FilmRecord, Production, TakeInput
 from doublecast.studio import films, previews
 from doublecast.studio.config import StudioConfig
-from doublecast.studio.pages import film_api, jobs_panel
+from doublecast.studio.pages import film_api
 from doublecast.studio.previews import Previews
 from doublecast.studio.server import _told
 from doublecast.video import find_takes
@@ -34,7 +34,7 @@ FILM = bytes(range(256)) * 40
 def folder(tmp_path: Path) -> Path:
     """A production with a take of the actor (no faces yet), a finished film, and one of pictures."""
     folder = tmp_path / "productions" / "one"
-    take = write(tmp_path / "take.mp4", frames(8))
+    take = write(tmp_path / "take.mp4", empty_room(8))
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     (pictures / "000000.png").write_bytes(b"png")
@@ -208,7 +208,7 @@ def test_an_output_is_in_the_production(folder: Path, tmp_path: Path) -> None:
 def test_an_order_is_a_job_and_does_not_overwrite_unasked(
     client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_panel.queue, "start_worker", lambda folder: None)
+    monkeypatch.setattr(queue, "start_worker", lambda folder: None)
     job = client.post("/api/p/one/render", json={"name": "mine", "label": {"style": "bar", "text": None}}).json()
     assert job["kind"] == "convert" and job["options"]["label"] == {"style": "bar"}
     assert job["options"]["output"] == str(folder / "films" / "mine.mp4")

@@ -1,6 +1,6 @@
-"""How long a change on the film page takes until it is painted, in a real browser: python tools/studio/film_speed.py URL NAME.
+"""How long a change on the film page takes until it is painted: python tools/studio/film_speed.py URL NAME.
 
-URL: the link that `doublecast studio` printed. NAME: a production with a model. Measured from the slider's input event
+In a real browser (Chromium through Playwright). URL: the link that `doublecast studio` printed. NAME: a production with a model. Measured from the slider's input event
 to the picture of exactly that look being painted (goal: 300 ms at 720p), and the same for another frame.
 """
 
@@ -26,7 +26,8 @@ CHANGE = """async ([name, value]) => {
   });
   slider.dispatchEvent(new Event('input', { bubbles: true }));
   const told = await painted;
-  return { total: told.at - begun, drawing: told.seconds * 1000, canvas: document.querySelector('.film-stage canvas').width };
+  const canvas = document.querySelector('.film-stage canvas').width;
+  return { total: told.at - begun, drawing: told.seconds * 1000, canvas };
 }"""
 SEEK = """async (index) => {
   const view = document.querySelector('.film'), bar = document.querySelector('.film-scrub'), begun = performance.now();
