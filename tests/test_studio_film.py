@@ -112,7 +112,7 @@ def test_the_state_says_what_is_there_and_what_is_missing(client: Client, folder
         ("preview", {"index": 0, "look": "[1]"}, "must be a JSON object"),
         ("preview", {"index": 0, "look": "{"}, "must be JSON"),
         ("preview", {"index": 0, "label": '{"style": "tiny"}'}, "style must be one of"),
-        ("preview", {"index": 0, "label": '{"font": "/etc/passwd"}'}, "font"),
+        ("preview", {"index": 0, "label": '{"font": "/etc/passwd"}'}, "a label is told by"),
         ("preview", {"index": 0, "width": 100000}, "pixels wide"),
     ],
 )

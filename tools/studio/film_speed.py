@@ -1,7 +1,8 @@
 """How long a change on the film page takes until it is painted: python tools/studio/film_speed.py URL NAME.
 
-In a real browser (Chromium through Playwright). URL: the link that `doublecast studio` printed. NAME: a production with a model. Measured from the slider's input event
-to the picture of exactly that look being painted (goal: 300 ms at 720p), and the same for another frame.
+In a real browser (Chromium through Playwright). URL: the link that `doublecast studio` printed. NAME: a production with
+a model. Measured from the slider's input event to the picture of exactly that look being painted (goal: 300 ms at
+720p), and the same for another frame. The production's usual look is the default one afterwards.
 """
 
 import argparse

@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 from doublecast.disk import fingerprint, key_of
 from doublecast.errors import InputError
 from doublecast.pipeline import queue
-from doublecast.pipeline.options import label_of
+from doublecast.pipeline.options import LABEL, label_of
 from doublecast.pipeline.takes import take_of
 from doublecast.production import Production
 from doublecast.studio.config import FORBIDDEN, StudioConfig
@@ -149,7 +149,7 @@ def render(
     from doublecast.studio.pages.jobs_panel import start
 
     output = output_of(folder, name, format)
-    label_of(label)
+    chosen = label_values(label)
     takes = [take_of(given) for given in Production(folder, create=False, lock=False).inputs("actor")]
     for take in takes:
         film = output
@@ -158,9 +158,17 @@ def render(
                 output.with_name(f"{output.stem}-{take.name}{output.suffix}") if output.suffix else output / take.name
             )
         check_output(film, take, overwrite=overwrite)
-    chosen = {key: value for key, value in label.items() if value}
     options: dict[str, Any] = {"output": str(output), "label": chosen or None, "overwrite": overwrite}
     return start(config, folder, "convert", options)
+
+
+def label_values(label: Mapping[str, Any]) -> dict[str, str]:
+    """What was said of a label; empty values are left out. Raises InputError for a label that cannot be."""
+    chosen = {name: value for name, value in label.items() if value}
+    if not all(name in LABEL and isinstance(value, str) for name, value in chosen.items()):
+        raise InputError(f"a label is told by texts, of {', '.join(LABEL)}; got {dict(label)!r}")
+    label_of(chosen)
+    return chosen
 
 
 def told(film: Film) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from doublecast.faceset import FaceStore
 from doublecast.film.look import PLAIN, Look, settings
 from doublecast.pipeline.consent import refuse_revoked_sides
 from doublecast.pipeline.looks import Looks, read_looks, set_shot, set_usual
-from doublecast.pipeline.options import label_of
 from doublecast.pipeline.overview import overview
 from doublecast.pipeline.shots import film_takes, shots
 from doublecast.pipeline.takes import actor_take
 from doublecast.production import Production
-from doublecast.studio.films import FORMATS, film_of, films, media, render, told, zipped
+from doublecast.studio.films import FORMATS, film_of, films, label_values, media, render, told, zipped
 from doublecast.studio.previews import Previews
 from doublecast.trust.label import CORNERS, STYLES
 from doublecast.trust.lettering import WORDS
@@ -199,10 +198,9 @@ def question(take: str, index: int, look: str, label: str, width: int, newest: b
     """The question for a preview process. Raises InputError for a look or a label that cannot be."""
     values, words = _object(look, "look"), _object(label, "label")
     shown: Look = PLAIN.changed(values)
-    label_of(words)
     if not 64 <= width <= 1920:
         raise InputError(f"a preview can be 64 to 1920 pixels wide, got {width}")
-    wanted = {key: value for key, value in words.items() if value}
+    wanted = label_values(words)
     return {
         "take": take, "index": index, "look": shown.values(), "label": wanted, "width": width, "newest": newest
     }  # fmt: skip
