@@ -77,6 +77,7 @@ SITES = {
     # no altered face
     ("faceset/record.py", "encode", "imencode"): NOBODY,
     ("faceset/sheet.py", "save_sheet", "imencode"): NOBODY,
+    ("studio/previews.py", "Previews.frame", "imencode"): NOBODY,  # the take as it was filmed
     ("faceset/exchange.py", "_encoded", "imencode"): NOBODY,
     ("faceset/curate.py", "_choose", "save_sheet"): NOBODY,
     ("cli/faces.py", "sheet", "save_sheet"): NOBODY,
