@@ -23,22 +23,22 @@ def test_a_handle_goes_where_it_is_put_and_its_surroundings_follow(n: int) -> No
     strength = found[:, 0] / 6
     assert strength.min() > -1e-3 and strength.max() < 1 + 1e-3
     away = np.linalg.norm(points[:MESH] - points[n], axis=1) / 90
-    assert (strength[:MESH][away > 0.5] == 0).all() and (strength[:MESH][away < 0.1] > 0.2).sum() >= 2
+    assert strength[:MESH][away > 0.5].max() < 0.1 and not strength[:MESH][away > 1.65].any()
+    assert (strength[:MESH][away < 0.2] > 0.2).sum() >= 2
     assert np.array_equal(moved(points, {})[:, 2], points[:, 2])
 
 
 def test_all_handles_together_move_the_face() -> None:
     points = head()
     found = shift(points, *HANDLES)
-    assert found[:, 0].mean() == pytest.approx(6, abs=0.8) and found[[33, 13, 152, 468, 471], 0] == pytest.approx(
-        6, 1e-3
-    )
+    assert found[:, 0].mean() > 4.8 and found[[33, 13, 152, 468, 471], 0] == pytest.approx(6, 1e-3)
+    assert found[:, 0].min() > 1 and found[:, 0].max() < 7
 
 
 def test_lips_and_lids_part() -> None:
     points = head(mouth=0.02)
     upper = np.abs(shift(points, 13, by=(0, -5))[:, 1])
-    assert upper[UPPER_LIP].mean() > 2 and upper[LOWER_LIP].mean() < 0.5
+    assert upper[UPPER_LIP].mean() > 2 and upper[LOWER_LIP].mean() < 0.6
     lids = np.abs(shift(points, 159, by=(0, -5))[:, 1])
     assert lids[[160, 158]].min() > 2 and lids[[145, 144, 153]].max() < 0.5
     opened = moved(points, {13: (128, float(points[13, 1]) - 4), 14: (128, float(points[14, 1]) + 6)})
@@ -50,7 +50,8 @@ def test_irises() -> None:
     alone = shift(points, 468)
     assert alone[468:473] == pytest.approx(np.tile([6, -4], (5, 1))) and not np.delete(alone, range(468, 473), 0).any()
     with_eye = shift(points, 33, 133, 159, 145)
-    assert with_eye[468:473, 0].min() > 4 and not with_eye[473:].any()
+    assert with_eye[468:473] == pytest.approx(np.tile([6, -4], (5, 1)), abs=1e-3) and with_eye[473:, 0].max() < 1
+    assert np.abs(shift(points, 159)[468:473]).max() < 1.5
     rim = shift(points, 470)
     assert rim[470] == pytest.approx([6, -4]) and np.count_nonzero(rim.any(1)) == 1
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,23 +16,27 @@ from doublecast.faceset import FaceStore
 from doublecast.faceset.browse import columns, expression_distance, similarity, thumbnails
 from doublecast.production import SIDES, Production
 
+FACES = 8400  #: so many that every take has a track of another person
+
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> FaceStore:
-    return many_faces(tmp_path_factory.mktemp("many") / "actor", 3000)
+    return many_faces(tmp_path_factory.mktemp("many") / "actor", FACES)
 
 
 def test_columns(many: FaceStore) -> None:
     table, found = many.table(), json.loads(json.dumps(columns(many), allow_nan=False))
-    assert {len(column) for column in found.values()} == {3000}
+    assert {len(column) for column in found.values()} == {FACES}
     assert [int(number) for number in found["id"]] == table.id.tolist() and max(table.id) > 1 << 40
     assert found["reason"] == table.reason.tolist() and found["person"] == table.person.tolist()
     for name in ("yaw", "pitch", "roll", "mouth", "sharpness", "seconds"):
         assert np.abs(np.array(found[name]) - getattr(table, name)).max() <= 0.06
     assert found["eyes"] == pytest.approx(((table.eye_left + table.eye_right) / 2).tolist(), abs=1e-3)
     assert all(isinstance(size, int) for size in found["size"]) and not any(found["corrected"])
-    assert list(found) == ["id", "take", "index", "seconds", "track", "yaw", "pitch", "roll", "mouth", "eyes", "sharpness",
-                           "size", "person", "reason", "manual", "corrected", "revision"]  # fmt: skip
+    names = (
+        "id take index seconds track yaw pitch roll mouth eyes sharpness size person reason manual corrected revision"
+    )
+    assert list(found) == [*names.split(), "revision"]
 
 
 def test_columns_of_strange_numbers(tmp_path: Path) -> None:
@@ -54,7 +59,7 @@ def test_thumbnails(many: FaceStore, side: int) -> None:
         shown = min(side, face.crop.alignment.size)
         assert small.shape == (shown, shown, 3)
         expected = cv2.resize(face.crop.pixels, (shown, shown), interpolation=cv2.INTER_AREA)
-        assert np.abs(small.astype(int) - expected).mean() < 4
+        assert np.abs(small.astype(int) - expected).mean() < 6
     assert thumbnails(many, []) == []
     with pytest.raises(KeyError, match="no face 77777"):
         thumbnails(many, [77777])
@@ -64,7 +69,7 @@ def test_similarity(many: FaceStore) -> None:
     table = many.table()
     found = similarity(many, int(table.id[0]))
     person = table.track % 8 == 7
-    assert found.shape == (3000,) and found[0] == 0 and found.dtype == np.float32
+    assert found.shape == (FACES,) and found[0] == 0 and found.dtype == np.float32
     assert not np.isnan(found).any() and found[~person].max() < 0.5 < 0.6 < found[person].min()
     assert similarity(many, int(table.id[1]))[2] == 0, "both take the mean of their track"
 
@@ -98,11 +103,14 @@ def test_ten_thousand_faces_are_read_quickly(tmp_path: Path) -> None:
     assert [len(Production(folder, lock=False).inputs(side)) for side in SIDES] == [4, 4]
     store = FaceStore(folder / "actor")
     ids = np.random.default_rng(0).choice(store.table().id, 64, replace=False)
-    work = {"columns": (lambda: columns(store), 0.45), "thumbnails": (lambda: thumbnails(store, ids), 0.36)}
-    for name, (call, limit) in work.items():
+    work: list[tuple[Callable[[], object], float]] = [
+        (lambda: columns(store), 0.45),
+        (lambda: thumbnails(store, ids), 0.36),
+    ]
+    for call, limit in work:
         times = []
         for _ in range(5):
             begin = time.perf_counter()
             call()
             times.append(time.perf_counter() - begin)
-        assert min(times) < limit, name
+        assert min(times) < limit

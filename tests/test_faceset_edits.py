@@ -16,10 +16,10 @@ import pytest
 from faceset_faces import FakeTake, fill, make
 from people import head
 
-from doublecast.disk import FileLock
 from doublecast.errors import ProductionError
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.faceset.versions import Versions
+from doublecast.lock import FileLock
 from doublecast.types import U8
 
 TAKE, OTHER = FakeTake("a"), FakeTake("b")
@@ -225,12 +225,12 @@ def shifted(face: StoredFace, by: float, pixels: U8 = NOISE) -> StoredFace:
 
 def same(a: StoredFace, b: StoredFace) -> bool:
     assert a.crop is not None and b.crop is not None
-    vectors = [np.zeros(1) if face.face.vector is None else face.face.vector for face in (a, b)]
+    one, two = (np.zeros(1, np.float32) if face.face.vector is None else face.face.vector for face in (a, b))
     return bool(
         np.array_equal(a.face.points, b.face.points)
         and np.allclose(a.crop.alignment.matrix, b.crop.alignment.matrix)
         and np.abs(a.crop.pixels.astype(int) - b.crop.pixels).mean() < 8
-        and np.array_equal(*vectors)
+        and np.array_equal(one, two)
         and (a.index, a.pts, a.take) == (b.index, b.pts, b.take)
     )
 

@@ -12,7 +12,7 @@ from video_clips import make_clip, picture
 
 from doublecast.errors import InputError
 from doublecast.types import U8
-from doublecast.video import Reader, find_takes, frame_at, probe
+from doublecast.video import Reader, find_takes, probe
 from doublecast.video.colour import WEIGHTS, Colour, Converter, Matrix, plane
 
 
@@ -93,34 +93,6 @@ def test_start_and_times(tmp_path: Path) -> None:
     assert [frame.pts * frame.time_base for frame in frames] == [Fraction(t, 90000) for t in times[4:]]
     assert reader.decoded == 7
     assert reader.problems == []
-
-
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
-@pytest.mark.parametrize("rotation", [0, 90])
-def test_one_frame(tmp_path: Path, suffix: str, rotation: int) -> None:
-    path = make_clip(tmp_path / f"in.{suffix}", count=40, options={"g": "10", "bf": "2"}, rotation=rotation)
-    take = find_takes([path])[0]
-    with Reader(take) as reader:
-        frames = list(reader)
-    for index in (0, 9, 10, 13, 39):
-        found = frame_at(take, index, frames[index].pts)
-        np.testing.assert_array_equal(found.pixels, frames[index].pixels)
-        assert (found.index, found.pts, found.time_base) == (index, frames[index].pts, frames[index].time_base)
-    with Reader(take) as reader:
-        quick = reader.sought(13, frames[13].pts)
-    assert suffix == "ts" or quick is not None, "without reading all that comes before"
-    for index, pts in ((40, frames[39].pts + 3600), (5, frames[5].pts + 1)):
-        with pytest.raises(InputError, match=f"frame {index} cannot be read"):
-            frame_at(take, index, pts)
-
-
-def test_one_picture(tmp_path: Path) -> None:
-    for n in range(3):
-        cv2.imwrite(str(tmp_path / f"{n}.png"), picture(n)[:, :, ::-1])
-    take = find_takes([tmp_path])[0]
-    np.testing.assert_array_equal(frame_at(take, 2, 2).pixels, picture(2))
-    with pytest.raises(InputError, match="frame 7"):
-        frame_at(take, 7, 7)
 
 
 def test_a_reader_is_read_once(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from doublecast.disk import FileLock
 from doublecast.errors import OutputError, ProductionError
 from doublecast.faceset.corrections import Corrections
 from doublecast.faceset.ledger import Ledger
 from doublecast.faceset.record import SCHEMA, FaceTable, StoredFace, TakeRecord, from_arrow, values
 from doublecast.faceset.versions import Marks, VersionInfo, Versions
+from doublecast.lock import FileLock
 from doublecast.types import F32, I32, I64, MESH, U8, VECTOR
 
 _SMALL = ("id", "take", "index", "seconds", "track", "yaw", "pitch", "roll", "eye_left", "eye_right", "mouth")

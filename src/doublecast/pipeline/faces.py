@@ -26,7 +26,7 @@ from doublecast.faceset.store import IMPORTED
 from doublecast.pipeline.takes import stored_take
 from doublecast.production import Production, Side
 from doublecast.types import F32, F64, MESH, POINTS, U8, Bool, Crop, Face, Frame
-from doublecast.video import frame_at, read_picture
+from doublecast.video import FrameAccess, Take, read_picture
 
 if TYPE_CHECKING:
     from doublecast.faces import Embedder
@@ -185,7 +185,7 @@ def _frame(job: Production, side: Side, store: FaceStore, face: StoredFace) -> F
     """The frame of a face. Raises InputError where its take is gone, was changed, or left the production."""
     given = next((take for take in job.record.inputs.get(side, []) if take.key == face.take), None)
     if given is not None:
-        return frame_at(stored_take(given), face.index, face.pts)
+        return _sought(stored_take(given), face)
     record = next(record for record in store.takes() if record.key == face.take)
     path = Path(record.files[0])
     if record.kind != IMPORTED:
@@ -196,6 +196,18 @@ def _frame(job: Production, side: Side, store: FaceStore, face: StoredFace) -> F
     if picture_key(path) != face.take:
         raise InputError(f"{path} was changed since it was imported; import it again")
     return Frame(pixels, face.index, face.pts, face.time_base)
+
+
+def _sought(take: Take, face: StoredFace) -> Frame:
+    """The frame of this number and time. Raises InputError where the take has none."""
+    with FrameAccess(take) as access:
+        frame = access.frame(face.index)
+        if frame.pts != face.pts:  # the file's times do not tell which frame is which
+            access.distrust()
+            frame = access.frame(face.index)
+    if frame.pts != face.pts:
+        raise InputError(f"{take.files[0]}: frame {face.index} is not the one in which face {face.id} was found")
+    return frame
 
 
 def _check(points: F32, pixels: U8, face: int) -> None:

@@ -5,7 +5,7 @@ from doublecast.video.colour import Colour
 from doublecast.video.encode import FilmEncoder, check_path, is_film, picture_names
 from doublecast.video.pictures import encode_png, read_picture, read_png_text
 from doublecast.video.planes import composite
-from doublecast.video.read import Reader, TakeInfo, frame_at, probe
+from doublecast.video.read import Reader, TakeInfo, probe
 from doublecast.video.takes import PICTURES, VIDEOS, Take, find_takes
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "composite",
     "encode_png",
     "find_takes",
-    "frame_at",
     "is_film",
     "picture_names",
     "probe",

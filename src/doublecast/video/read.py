@@ -209,7 +209,7 @@ class Reader:
     def _video(self) -> Iterator[Frame]:
         if self._first is None:
             raise ValueError("the frames of a Reader can be read once; open another")
-        info = self.info
+        info, turned = self.info, self.info.orientation
         first = last = None
         end = 0.0
         stored = (self._first.width, self._first.height)
@@ -223,35 +223,14 @@ class Reader:
             first = pts if first is None else first
             end = float((pts + (frame.duration or self._step)) * info.time_base)
             if index >= self._start:
-                yield self._converted(converter, frame, index, pts)
+                native = converter.planes(frame)
+                native.pts = pts
+                pixels = converter.rgb(native)
+                if turned.matrix is not None:
+                    pixels = turned.upright(pixels)
+                yield Frame(pixels, index, pts, info.time_base, native)
             frame = next(self._frames, None)
         self._report(float((last - first) * info.time_base) if first is not None and last is not None else 0.0, end)
-
-    def _converted(self, converter: Converter, frame: av.VideoFrame, index: int, pts: int) -> Frame:
-        native = converter.planes(frame)
-        native.pts = pts
-        pixels = converter.rgb(native)
-        if self.info.orientation.matrix is not None:
-            pixels = self.info.orientation.upright(pixels)
-        return Frame(pixels, index, pts, self.info.time_base, native)
-
-    def sought(self, index: int, pts: int) -> Frame | None:
-        """The frame of this time, from the key frame before it instead of from the beginning; None where it is not
-        found like this (`frame_at` then reads from the beginning). Nothing else can be read afterwards."""
-        if self._container is None or self._first is None:
-            return None
-        size = (self._first.width, self._first.height)
-        self._first = None
-        try:
-            self._container.seek(pts, stream=self._stream, backward=True)
-            for frame in self._container.decode(self._stream):
-                if frame.pts is None or frame.is_corrupt or frame.pts > pts:
-                    return None
-                if frame.pts == pts:
-                    return self._converted(Converter(self.info.colour, *size, exact=self._exact), frame, index, pts)
-        except (av.FFmpegError, OSError):
-            pass
-        return None
 
     def _pts(self, frame: av.VideoFrame, last: int | None) -> int:
         """The frame's time; where it is missing or does not grow, the next that does."""
@@ -280,21 +259,6 @@ class Reader:
             self.problems.append(f"{self._errors} damaged places; {self.decoded} frames can be decoded.")
         if self._damaged:
             self.problems.append(f"{self._damaged} of {self.decoded} frames have damaged areas.")
-
-
-def frame_at(take: Take, index: int, pts: int) -> Frame:
-    """One frame of a take, by its number and its time as `Reader` gives them; quick where the video can be sought in.
-
-    Raises InputError where the take cannot be read, or has no such frame.
-    """
-    with Reader(take) as reader:
-        found = reader.sought(index, pts)
-    if found is None:
-        with Reader(take, start=index) as reader:
-            found = next(iter(reader), None)
-    if found is None or (found.index, found.pts) != (index, pts):
-        raise InputError(f"{take.files[0]}: frame {index} cannot be read. Was the file changed?")
-    return found
 
 
 def picture_streams(container: Any) -> list[Any]:

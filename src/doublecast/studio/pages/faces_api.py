@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 
 from doublecast.disk import key_of
 from doublecast.errors import InputError
-from doublecast.faces.drag import HANDLES, followers
+from doublecast.faces.drag import recipe
 from doublecast.faces.geometry import OVAL
 from doublecast.faceset import FaceStore, browse
 from doublecast.faceset.coverage import ENOUGH, PITCH, YAW, Coverage, coverage, gaps, missing
@@ -24,7 +24,7 @@ from doublecast.pipeline import queue
 from doublecast.pipeline.activity import read_activity
 from doublecast.production import SIDES, Production, Side
 from doublecast.studio.face_process import FaceProcess
-from doublecast.types import F32, MESH, POINTS, U8
+from doublecast.types import F32, POINTS, U8
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
@@ -117,13 +117,10 @@ def _reading(studio: "Studio", app: FastAPI) -> None:
 
 
 def _one_face(studio: "Studio", app: FastAPI, process: FaceProcess) -> None:
-    weights = {n: followers(n) for n in HANDLES if n < MESH}
-    reach = {n: {m: round(w, 4) for m, w in along.items() if w > 1e-4} for n, along in weights.items()}
-
     @app.get("/api/faces/handles")
     def handles() -> Response:
-        """Landmarks that can be dragged, and what each takes along: {handle: {landmark: part of the way}}."""
-        return _json({"handles": HANDLES, "reach": reach})
+        """Landmarks that can be dragged, and how they take others along; see `drag.recipe`."""
+        return _json(recipe())
 
     @app.get("/api/p/{name}/faces/{side}/face")
     def face(name: str, side: str, face: str) -> Response:

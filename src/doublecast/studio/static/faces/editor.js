@@ -52,15 +52,15 @@ export class Editor {
     const controller = (this.controller = new AbortController());
     this.dialog.setAttribute("aria-busy", "true");
     try {
-      this.handles ||= await call("/api/faces/handles");
+      this.recipe ||= await call("/api/faces/handles");
       const answer = await call(`${this.page.base()}/face?face=${id}`, { signal: controller.signal });
       const body = await answer.arrayBuffer(), size = new DataView(body).getUint32(0, true);
       const told = JSON.parse(new TextDecoder().decode(new Uint8Array(body, 4, size)));
       const picture = await createImageBitmap(new Blob([new Uint8Array(body, 4 + size)], { type: "image/jpeg" }));
       if (controller.signal.aborted) return;
       this.told = told;
-      this.land = new Landmarks(told.points, this.handles.reach);
-      this.stage.show(picture, told, this.land, this.handles.handles);
+      this.land = new Landmarks(told.points, this.recipe);
+      this.stage.show(picture, told, this.land, this.recipe.handles);
       if (this.boxes.covered.checked) this.cover();
       this.tell();
     } catch (error) {

@@ -9,13 +9,13 @@ export const NAMES = {
   0: "upper edge of the upper lip", 13: "lower edge of the upper lip", 14: "upper edge of the lower lip", 17: "lower edge of the lower lip",
   10: "forehead", 54: "left temple", 284: "right temple", 234: "left cheek", 454: "right cheek", 172: "left side of the jaw", 397: "right side of the jaw", 152: "chin",
 }; // left and right as seen in the picture
-const MESH = 468, IRISES = [468, 473];
+const MESH = 468;
 
 export class Landmarks {
-  // points: flat list of 478 x 2, frame pixels; reach: { handle: { landmark: weight } }
-  constructor(points, reach) {
+  // points: flat list of 478 x 2, frame pixels; recipe: see `recipe` in faces/drag.py
+  constructor(points, recipe) {
     this.found = Float64Array.from(points);
-    this.reach = reach;
+    this.recipe = recipe;
     this.steps = [];
     this.moved = new Map();
     this.points = this.found.slice();
@@ -47,24 +47,41 @@ export class Landmarks {
   }
   solve() {
     const p = (this.points = this.found.slice()), mesh = [...this.moved.keys()].filter((n) => n < MESH);
-    if (mesh.length) {
-      const table = mesh.map((a) => [...mesh.map((b) => this.reach[b][a] || 0), this.moved.get(a)[0] - p[2 * a], this.moved.get(a)[1] - p[2 * a + 1]]);
-      const strength = eliminate(table);
-      mesh.forEach((n, k) => {
-        for (const [m, weight] of Object.entries(this.reach[n])) {
-          p[2 * m] += weight * strength[k][0];
-          p[2 * m + 1] += weight * strength[k][1];
-        }
-      });
-    }
-    for (const first of IRISES) {
-      if (!this.moved.has(first)) continue;
-      const [x, y] = this.moved.get(first), dx = x - p[2 * first], dy = y - p[2 * first + 1];
+    const { irises } = this.recipe;
+    const all = (first, dx, dy) => {
       for (let m = first; m < first + 5; m++) {
         p[2 * m] += dx;
         p[2 * m + 1] += dy;
       }
+    };
+    if (mesh.length) {
+      const shift = this.spread(mesh, mesh.map((n) => this.moved.get(n).map((v, k) => v - p[2 * n + k])));
+      for (let m = 0; m < MESH; m++) {
+        p[2 * m] += shift[m][0];
+        p[2 * m + 1] += shift[m][1];
+      }
+      for (const [first, [a, b]] of irises) all(first, (shift[a][0] + shift[b][0]) / 2, (shift[a][1] + shift[b][1]) / 2);
     }
+    for (const [first] of irises) {
+      if (!this.moved.has(first)) continue;
+      const [x, y] = this.moved.get(first);
+      all(first, x - p[2 * first], y - p[2 * first + 1]);
+    }
+  }
+  // How far all mesh points go: what the dragged ones have in common reaches far, the rest only their surroundings.
+  spread(dragged, shift) {
+    const { places, wide, reach, alone } = this.recipe;
+    const falloff = (a, b, far, lips) => {
+      const d = places[a], e = places[b];
+      const away = Math.hypot(d[0] - e[0], d[1] - e[1], d[2] - e[2], lips * (d[3] - e[3])) / far;
+      return away < 1 ? (1 - away) ** 4 * (4 * away + 1) : 0;
+    };
+    const table = (values, far, lips, more) => dragged.map((a, i) => [...dragged.map((b, j) => falloff(a, b, far, lips) + (i === j ? more : 0)), ...values[i]]);
+    const along = (strength, far, lips) => places.map((_, m) => [0, 1].map((k) => dragged.reduce((sum, n, i) => sum + falloff(m, n, far, lips) * strength[i][k], 0)));
+    const whole = along(eliminate(table(shift, wide, 3, alone)), wide, 3);
+    const rest = shift.map((way, i) => way.map((v, k) => v - whole[dragged[i]][k]));
+    const near = along(eliminate(table(rest, reach, 1, 0)), reach, 1);
+    return whole.map((way, m) => way.map((v, k) => v + near[m][k]));
   }
 }
 
