@@ -57,6 +57,13 @@ def _spread(places: F64, dragged: list[int], shift: F64) -> F64:
     return found
 
 
+def followers(handle: int) -> dict[int, float]:
+    """How far each landmark comes along when only this one of the mesh is dragged: parts of its way, see `moved`."""
+    start = np.zeros((POINTS, 3), np.float32)
+    way = moved(start, {handle: (1.0, 0.0)})[:, 0]
+    return {int(n): float(way[n]) for n in np.flatnonzero(np.abs(way) > 1e-3)}
+
+
 def moved(points: F32, handles: Mapping[int, tuple[float, float]]) -> F32:
     """Landmarks with some of them put elsewhere: float32 (478, 3), frame pixels; the depth stays.
 
