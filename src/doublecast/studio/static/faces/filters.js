@@ -18,7 +18,7 @@ export class Filters {
     this.all = el("button.fc-small", { type: "button", onclick: () => page.change({ ...USUAL, group: page.settings.group, sort: page.settings.sort, down: page.settings.down, like: page.settings.like }) }, "Show all faces again");
     this.sides = el("div.fc-sides", { role: "group", "aria-label": "Side" }, ...["actor", "target"].map((side) => el("button", { type: "button", "data-side": side, onclick: () => page.turn(side) }, side === "actor" ? "Actor" : "Target")));
     this.summary = el("div.fc-counts");
-    const sharp = el("fieldset", {}, el("legend", {}, "Sharpness"), labelled("from", this.low, { inline: true }), labelled("to", this.high, { inline: true }), this.sharpWords);
+    const sharp = el("fieldset", {}, el("legend", {}, "Sharpness: ", this.sharpWords), labelled("from", this.low, { inline: true }), labelled("to", this.high, { inline: true }));
     this.side = el("div.fc-filters", {}, this.sides, this.summary, labelled("Show", this.show), labelled("Person", this.person), labelled("Take", this.take), sharp, this.all);
 
     this.group = el("select", { onchange: choose("group") });

@@ -15,7 +15,7 @@ canvas { width: 100%; height: 100%; display: block; border-radius: 6px; pointer-
 .fc-why { position: absolute; left: 0; right: 0; bottom: 0; font-size: 11px; line-height: 17px; padding: 0 5px; background: var(--surface); color: var(--bad); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; display: none; border-radius: 0 0 6px 6px; }
 .aside .fc-why { display: block; }
 .chosen::after, .active::before { content: ""; position: absolute; inset: 0; border-radius: 6px; pointer-events: none; }
-.chosen::after { border: 4px solid var(--accent); background: var(--select); box-sizing: border-box; }
+.chosen::after { border: 4px solid var(--accent); box-sizing: border-box; }
 .fc-tick { display: none; position: absolute; z-index: 1; right: 5px; top: 5px; width: 20px; height: 20px; border-radius: 50%; background: var(--accent); color: var(--on-accent); font: 700 13px/20px system-ui; text-align: center; }
 .fc-tick::before { content: "✓"; }
 .chosen .fc-tick { display: block; }

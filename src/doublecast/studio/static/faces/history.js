@@ -56,6 +56,6 @@ export class History {
     const taken = step.text.startsWith("undone: "), words = taken ? "Do it again" : "Undo";
     const button = el("button.fc-small", { type: "button", "aria-label": `${words}: step ${step.number}, ${step.text}`, onclick: () => this.page.takeBack(step) }, words);
     const facts = el("span.dc-dim.fc-fine", { title: new Date(step.when).toLocaleString() }, `step ${step.number}, ${when(step.when)}, ${count(step.kept)} kept`);
-    return el("li", {}, el("div", {}, el("div", {}, step.text), facts), step.number > 1 && step.changed ? button : null);
+    return el("li", {}, el("div", {}, el("div", {}, step.text), facts), step.number > 2 && step.changed ? button : null);
   }
 }

@@ -3,6 +3,12 @@ import { count, el } from "/static/faces/dom.js";
 
 const short = (n) => (n < 1000 ? String(n) : `${(n / 1000).toFixed(n < 9950 ? 1 : 0)}k`);
 
+// How much of the colour a cell has; shades between these are left out, because no ink can be read on them.
+function shade(n, most) {
+  const part = n ? Math.log1p(n) / Math.log1p(most) : 0;
+  return part < 0.5 ? (n ? 0.1 + 0.6 * part : 0) : 0.72 + 0.28 * part;
+}
+
 export class PoseMap {
   // choose(cell): [row, column] or null
   constructor(choose) {
@@ -31,10 +37,10 @@ export class PoseMap {
     for (const [y, line] of own.entries()) {
       for (const [x, n] of line.entries()) {
         const button = this.buttons[y][x], lacks = counts.actor[y][x] >= enough && counts.target[y][x] < enough;
-        const chosen = cell && cell[0] === y && cell[1] === x, part = n ? 0.15 + 0.85 * (Math.log1p(n) / Math.log1p(most)) : 0;
+        const chosen = cell && cell[0] === y && cell[1] === x, part = shade(n, most);
         button.textContent = n ? short(n) : "";
         button.style.setProperty("--part", `${Math.round(part * 100)}%`);
-        button.className = `${lacks ? "lacks" : ""}${part > 0.55 ? " full" : ""}${chosen ? " chosen" : ""}`;
+        button.className = `${lacks ? "lacks" : ""}${part > 0.5 ? " full" : ""}${chosen ? " chosen" : ""}`;
         button.setAttribute("aria-pressed", Boolean(chosen));
         button.tabIndex = y === this.focus[0] && x === this.focus[1] ? 0 : -1;
         const name = this.name([y, x]), who = side === "actor" ? "target" : "actor";
