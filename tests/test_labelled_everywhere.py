@@ -76,6 +76,7 @@ SITES = {
     ("video/mux.py", "_audio_stream", "add_stream"): PART,
     # no altered face
     ("faceset/record.py", "encode", "imencode"): NOBODY,
+    ("faceset/browse.py", "_small", "imencode"): NOBODY,
     ("faceset/sheet.py", "save_sheet", "imencode"): NOBODY,
     ("faceset/exchange.py", "_encoded", "imencode"): NOBODY,
     ("faceset/curate.py", "_choose", "save_sheet"): NOBODY,
@@ -102,6 +103,7 @@ COMMANDS = {
     "extract": "contact sheets of footage",
     "faces sheet": "contact sheets of footage",
     "faces export": "faces of footage",
+    "faces correct": "a crop of footage",
     **dict.fromkeys(["faces list", "faces drop", "faces restore", "faces undo", "faces import"], ""),
     **dict.fromkeys(["weights", "bench", "verify", "bench watermark", "bench guard", "bench trust"], ""),
     **dict.fromkeys(["jobs list", "jobs pause", "jobs cancel", "jobs stop", "snapshots list", "snapshots remove"], ""),

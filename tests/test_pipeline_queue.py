@@ -221,6 +221,7 @@ def test_the_worker_does_what_waits_oldest_first_and_goes_on_after_a_failure(
         with pytest.raises(InputError, match=f"job 000{id}"):
             change(folder, id)
     assert cancel(folder, "4").state == "cancelled"
+    assert cancel(folder, "3").state == "cancelled"  # one that failed can be given up
 
 
 def test_a_job_that_is_done_is_done_although_it_was_to_be_cancelled(

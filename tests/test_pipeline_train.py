@@ -11,7 +11,8 @@ from doublecast.events import Step
 from doublecast.pipeline import train as pipeline
 from doublecast.pipeline.curate import _key
 from doublecast.pipeline.log import LOG, read_log
-from doublecast.pipeline.train import _keep, material, model_folder
+from doublecast.pipeline.material import material
+from doublecast.pipeline.train import _keep, model_folder
 from doublecast.production import SIDES, Production, TakeInput
 
 

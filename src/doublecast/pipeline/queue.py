@@ -106,7 +106,7 @@ def pause(folder: Path | str, id: str) -> Job:
 
 
 def cancel(folder: Path | str, id: str) -> Job:
-    """Stop a job for good; what was done is kept. Raises InputError where it has ended."""
+    """Stop a job for good, or give up one that failed; what was done is kept. Raises InputError where it has ended."""
     return _end(folder, id, "cancelled")
 
 
@@ -131,9 +131,9 @@ def _end(folder: Path | str, id: str, state: Literal["paused", "cancelled"]) -> 
     folder = Path(folder).absolute()
     with editing(folder):
         job = _job(folder, id)
-        if job.state in ENDED:
-            if job.state == state:
-                return job
+        if job.state == state:
+            return job
+        if job.state in ENDED and (job.state, state) != ("failed", "cancelled"):
             raise InputError(f"job {job.id} has ended already ({job.state})")
         runs = job.state == "running"
         job = replace(job, state=state, ended=utc() if state == "cancelled" else "")

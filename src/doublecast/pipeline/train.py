@@ -12,9 +12,9 @@ from doublecast.model.train import TrainConfig
 from doublecast.model.train import train as train_model
 from doublecast.pipeline.activity import working
 from doublecast.pipeline.consent import check_consent
-from doublecast.pipeline.curate import check_curated
 from doublecast.pipeline.guard import check_guard
 from doublecast.pipeline.log import LOG, PREVIEWS, log_text
+from doublecast.pipeline.material import material
 from doublecast.production import SIDES, Production, opened
 from doublecast.trust import Label, Statement, save_picture
 
@@ -65,16 +65,6 @@ def is_spent(checkpoint: Path, config: TrainConfig) -> bool:
     """Whether a checkpoint has had all the training that is asked for."""
     state = read_state(checkpoint)
     return config.done(state.step, state.seconds) >= 1
-
-
-def material(job: Production, *, prior: bool = True) -> str:
-    """Hash of the takes and people that a model is trained on, and of where it starts. Raises ProductionError where a
-    side is not ready."""
-    for side in SIDES:
-        check_curated(job, side)
-    people = [job.record.options.get(f"{side}_face") for side in SIDES]
-    takes = [sorted(take.key for take in job.inputs(side)) for side in SIDES]
-    return key_of("material", *takes, *people, *(() if prior else ("from scratch",)))
 
 
 def model_folder(job: Production, size: int | None = None) -> Path:

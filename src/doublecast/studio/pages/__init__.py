@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def register(studio: "Studio", app: FastAPI) -> None:
     """Add every page (to NiceGUI) and every route (to ``app``)."""
-    from doublecast.studio.pages import events, new, productions, uploads, verify
+    from doublecast.studio.pages import events, jobs_panel, new, productions, train, uploads, verify
 
-    for module in (events, new, productions, uploads, verify):
+    for module in (events, jobs_panel, new, productions, train, uploads, verify):
         module.register(studio, app)

@@ -8,6 +8,9 @@ export async function call(path, { method = "GET", body, signal } = {}) {
     signal,
     headers: body === undefined ? {} : { "content-type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
+  }).catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The studio does not answer. What runs goes on; this page asks again by itself.");
   });
   const json = (answer.headers.get("content-type") || "").includes("json");
   if (!answer.ok) {
@@ -20,17 +23,30 @@ export async function call(path, { method = "GET", body, signal } = {}) {
 
 // Calls `changed(kinds)` with a Set of kinds ("activity", "jobs", "curation", ...; see watch.py) whenever something in
 // the production changed, whoever changed it; also after a lost connection came back, with the kind "reconnected".
-// Returns a function that ends it.
+// Returns a function that ends it. All parts of a page share one connection: browsers open six to a server at most.
+const sources = new Map();
 export function follow(production, changed) {
-  let lost = false;
-  const source = new EventSource(`/api/p/${encodeURIComponent(production)}/events`);
-  source.onmessage = (event) => changed(new Set(JSON.parse(event.data)));
-  source.onerror = () => (lost = true);
-  source.onopen = () => {
-    if (lost) changed(new Set(["reconnected"]));
-    lost = false;
+  let shared = sources.get(production);
+  if (!shared) {
+    const source = new EventSource(`/api/p/${encodeURIComponent(production)}/events`);
+    shared = { source, listeners: new Set(), lost: false };
+    const tell = (kinds) => [...shared.listeners].forEach((listener) => listener(kinds));
+    source.onmessage = (event) => tell(new Set(JSON.parse(event.data)));
+    source.onerror = () => (shared.lost = true);
+    source.onopen = () => {
+      if (shared.lost) tell(new Set(["reconnected"]));
+      shared.lost = false;
+    };
+    sources.set(production, shared);
+  }
+  const listener = (kinds) => changed(kinds);
+  shared.listeners.add(listener);
+  return () => {
+    shared.listeners.delete(listener);
+    if (shared.listeners.size || sources.get(production) !== shared) return;
+    shared.source.close();
+    sources.delete(production);
   };
-  return () => source.close();
 }
 
 // 75 -> "1:15", 3700 -> "1:01:40"

@@ -1,0 +1,15 @@
+"""What a model is trained on, as a hash in the production's record; without torch, for looking on."""
+
+from doublecast.disk import key_of
+from doublecast.pipeline.curate import check_curated
+from doublecast.production import SIDES, Production
+
+
+def material(job: Production, *, prior: bool = True) -> str:
+    """Hash of the takes and people that a model is trained on, and of where it starts. Raises ProductionError where a
+    side is not ready."""
+    for side in SIDES:
+        check_curated(job, side)
+    people = [job.record.options.get(f"{side}_face") for side in SIDES]
+    takes = [sorted(take.key for take in job.inputs(side)) for side in SIDES]
+    return key_of("material", *takes, *people, *(() if prior else ("from scratch",)))
