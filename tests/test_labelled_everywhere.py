@@ -76,10 +76,13 @@ SITES = {
     ("video/mux.py", "_audio_stream", "add_stream"): PART,
     # no altered face
     ("faceset/record.py", "encode", "imencode"): NOBODY,
+    ("faceset/browse.py", "_small", "imencode"): NOBODY,
     ("faceset/sheet.py", "save_sheet", "imencode"): NOBODY,
+    ("studio/previews.py", "Previews.frame", "imencode"): NOBODY,  # the take as it was filmed
     ("faceset/exchange.py", "_encoded", "imencode"): NOBODY,
     ("faceset/curate.py", "_choose", "save_sheet"): NOBODY,
     ("cli/faces.py", "sheet", "save_sheet"): NOBODY,
+    ("studio/cards.py", "portrait", "imencode"): NOBODY,
     ("bench/quality.py", "_write_ends", "imencode"): NOBODY,
     ("bench/speed.py", "_enlarged", "add_stream"): NOBODY,
     ("bench/attacks.py", "encoded", "add_stream"): NOBODY,  # footage in memory, to measure the invisible mark
@@ -92,6 +95,7 @@ COMMANDS = {
     "convert": "films with --label",
     "train": "previews",
     "jobs run": "as swap, train and convert, which it calls",
+    "studio": "as jobs run, in processes of their own, and pages that show what they wrote",
     "jobs add": "as jobs run, in a process of its own",
     "jobs resume": "as jobs run, in a process of its own",
     "snapshots save": "links to previews, which carry it",
@@ -100,6 +104,7 @@ COMMANDS = {
     "extract": "contact sheets of footage",
     "faces sheet": "contact sheets of footage",
     "faces export": "faces of footage",
+    "faces correct": "a crop of footage",
     **dict.fromkeys(["faces list", "faces drop", "faces restore", "faces undo", "faces import"], ""),
     **dict.fromkeys(["weights", "bench", "verify", "bench watermark", "bench guard", "bench trust"], ""),
     **dict.fromkeys(["jobs list", "jobs pause", "jobs cancel", "jobs stop", "snapshots list", "snapshots remove"], ""),

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pipeline_clips import environment
 
-from doublecast.errors import InUseError
-from doublecast.lock import OwnedLock, alive, holder_of
+from doublecast.errors import InUseError, OutputError
+from doublecast.lock import FileLock, OwnedLock, alive, holder_of
 from doublecast.production import Production, holder
 
 HOLD = """
@@ -72,3 +72,46 @@ def test_a_lock_that_does_not_say_who_holds_it(tmp_path: Path) -> None:
         with pytest.raises(InUseError, match="in use by another process; wait"):
             OwnedLock(path, wait=0.1)
         assert time.monotonic() - begin < 5
+
+
+def test_a_lock_is_waited_for(tmp_path: Path) -> None:
+    order = []
+
+    def later() -> None:
+        with FileLock(tmp_path / "lock"):
+            order.append("second")
+
+    thread = threading.Thread(target=later)
+    with FileLock(tmp_path / "lock") as lock, lock:  # the same thread may take it again
+        thread.start()
+        time.sleep(0.1)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["one object", "two objects"])
+def test_a_lock_that_stays_taken(tmp_path: Path, shared: bool) -> None:
+    held = FileLock(tmp_path / "lock", wait=0.1)
+    other = held if shared else FileLock(tmp_path / "lock", wait=0.1)
+    raised: list[str] = []
+
+    def later() -> None:
+        try:
+            with other:
+                raised.append("nothing")
+        except InUseError as error:
+            raised.append(str(error))
+
+    with held:
+        thread = threading.Thread(target=later)
+        thread.start()
+        thread.join(10)
+    assert raised == [f"{tmp_path} was being changed by another process for 0.1 seconds; try again"]
+    with other:
+        pass
+
+
+def test_a_lock_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"), FileLock(tmp_path / "none" / "lock"):
+        pass

@@ -2,12 +2,14 @@
 
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from doublecast.errors import InUseError
+from doublecast.disk import disk_message
+from doublecast.errors import InUseError, OutputError
 
 _PAUSE = 0.02  #: seconds between two attempts
 
@@ -58,6 +60,60 @@ class OwnedLock:
         self._file.truncate(0)
         self._file.write(text)
         self._file.flush()
+
+
+class FileLock:
+    """A lock of the operating system for short pieces of work, between processes and threads (context manager).
+
+    Who comes later waits; the thread that holds it may take it again. A killed process frees it. Of two objects on one
+    file, also in one thread, only one can hold it.
+    """
+
+    def __init__(self, path: Path, *, wait: float = 10.0) -> None:
+        """path: a file that is made for it, and stays. wait: seconds until InUseError."""
+        self.path, self.wait = path, wait
+        self._mine = threading.RLock()
+        self._depth = 0
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        end = time.monotonic() + self.wait
+        if not self._mine.acquire(timeout=self.wait):
+            raise self._busy()
+        try:
+            if not self._depth:
+                self._file = self._taken(end)
+            self._depth += 1
+        except BaseException:
+            self._mine.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._depth -= 1
+        if not self._depth and self._file is not None:
+            self._file.close()
+            self._file = None
+        self._mine.release()
+
+    def _taken(self, end: float) -> IO[bytes]:
+        try:
+            file = self.path.open("a+b")
+        except OSError as error:
+            raise OutputError(disk_message(self.path, error)) from error
+        while not _try(file):
+            if time.monotonic() > end:
+                file.close()
+                raise self._busy()
+            time.sleep(_PAUSE)
+        return file
+
+    def _busy(self) -> InUseError:
+        return InUseError(
+            f"{self.path.parent} was being changed by another process for {self.wait:g} seconds; try again"
+        )
 
 
 def holder_of(path: Path) -> int | None:

@@ -34,8 +34,8 @@ app.add_typer(faces, name="faces")
 app.add_typer(bench, name="bench")
 app.add_typer(consent, name="consent")
 app.add_typer(jobs, name="jobs")
-app.add_typer(snapshots, name="snapshots")
 app.add_typer(look, name="look")
+app.add_typer(snapshots, name="snapshots")
 
 
 class Size(StrEnum):

@@ -28,12 +28,13 @@ Side = Annotated[SideName, typer.Option(help="Whose faces.")]
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers of faces, as on the contact sheet.")]
 
 
-def _open(production: Path, side: SideName, *, write: bool = False) -> "tuple[Production, FaceStore]":
+def _open(production: Path, side: SideName, *, lock: bool = False) -> "tuple[Production, FaceStore]":
+    """The production and a side's store. lock: against other processes, where more than the store is changed."""
     from doublecast.errors import ProductionError
     from doublecast.faceset import FaceStore
     from doublecast.production import Production
 
-    job = Production(production, create=False, lock=write)
+    job = Production(production, create=False, lock=lock)
     name: Literal["actor", "target"] = side.value
     if not (job.side(name) / "takes.json").exists():
         job.close()
@@ -90,7 +91,7 @@ def list_(production: Job, json: Json = False) -> None:
         lines.append("  people: " + ", ".join(_person(p, n) for p, n in found["people"].items()))
         lines.append(f"  set aside: {reasons}")
         lines += [f"  poses: {words}" for words in found["poses_lacking"]]
-        for version in store.versions()[-5:]:
+        for version in store.history(5):
             lines.append(f"  step {version.number}: {version.text} ({version.kept} kept)")
     show(result, lines, as_json=json)
 
@@ -112,9 +113,72 @@ def restore(production: Job, ids: Ids, side: Side, json: Json = False) -> None:
 
 
 @faces.command()
-def undo(production: Job, side: Side, json: Json = False) -> None:
-    """Undo the newest curation step; again: the one before it."""
-    _change(production, side, [], lambda store: store.undo(), json=json, what="undone")
+def undo(
+    production: Job,
+    side: Side,
+    step: Annotated[int | None, typer.Option(help="Number of one step, as in the list; newer steps stay.")] = None,
+    json: Json = False,
+) -> None:
+    """Undo the newest curation step; again: the one before it. With --step exactly that one, wherever it stands."""
+
+    def change(store: "FaceStore") -> int:
+        return store.undo() if step is None else store.revert(step)
+
+    _change(production, side, [], change, json=json, what="undone")
+
+
+@faces.command()
+def correct(
+    production: Job,
+    face: Annotated[int, typer.Argument(metavar="ID", help="Number of the face, as on the contact sheet.")],
+    side: Side,
+    points: Annotated[
+        Path | None,
+        typer.Option(help='JSON file, {"landmark": [x, y]} in frame pixels; landmarks around them follow.'),
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Back to what was found.")] = False,
+    json: Json = False,
+) -> None:
+    """Move landmarks of a face by hand and cut it anew from its take. Undo takes it back."""
+    from doublecast.cli.common import errors
+    from doublecast.cli.progress import Display
+    from doublecast.errors import InputError
+    from doublecast.pipeline import faces as pipeline
+
+    if (points is None) == (not reset):
+        raise InputError("say either where the landmarks go, --points FILE.json, or --reset")
+    _, store = _open(production, side)
+    name: Literal["actor", "target"] = side.value
+    if points is None:
+        done = pipeline.reset(production, name, face)
+    else:
+        handles = _handles(points)
+        before = pipeline.points_of(production, name, face)
+        with Display(errors()) as display:
+            done = pipeline.correct(production, name, face, pipeline.moved(before, handles), on_event=display)
+    pose, version = done.face.pose, store.version()
+    facts = {"yaw": round(pose.yaw, 1), "pitch": round(pose.pitch, 1), "roll": round(pose.roll, 1)}
+    line = ", ".join(f"{name} {value:+.1f}" for name, value in facts.items())
+    what = "is as it was found" if reset else "was corrected"
+    show({"version": version, "face": face, **facts}, [f"face {face} {what}: {line}"], as_json=json)
+
+
+def _handles(path: Path) -> dict[int, tuple[float, float]]:
+    """Where landmarks go, by number. Raises InputError for a file of another kind."""
+    import json
+
+    from doublecast.errors import InputError
+
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        handles = {int(n): (float(x), float(y)) for n, (x, y) in content.items()}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f'{path}: {{"landmark": [x, y], ...}} is expected, in frame pixels ({error})') from error
+    if not handles or not all(0 <= n < 478 for n in handles):
+        raise InputError(f"{path}: give at least one landmark, numbered 0 to 477")
+    return handles
 
 
 def _change(
@@ -122,15 +186,14 @@ def _change(
 ) -> None:
     from doublecast.errors import InputError
 
-    job, store = _open(production, side, write=True)
-    with job:
-        unknown = sorted(set(ids) - set(store.table().id.tolist()))
-        if unknown:
-            see = f"see: doublecast faces sheet {production} --side {side.value}"
-            raise InputError(f"{production} has no face {unknown[0]} of the {side.value}; {see}")
-        version = change(store)
-        table = store.table()
-        kept = int(((table.person == 0) & table.kept).sum())
+    _, store = _open(production, side)  # the store has a lock of its own: faces may be curated while others work
+    unknown = sorted(set(ids) - set(store.table().id.tolist()))
+    if unknown:
+        see = f"see: doublecast faces sheet {production} --side {side.value}"
+        raise InputError(f"{production} has no face {unknown[0]} of the {side.value}; {see}")
+    version = change(store)
+    table = store.table()
+    kept = int(((table.person == 0) & table.kept).sum())
     show({"version": version, "kept": kept}, [f"{what}; {kept} faces of the main person are kept"], as_json=json)
 
 
@@ -197,7 +260,7 @@ def import_(
     from doublecast.cli.progress import Display
     from doublecast.pipeline.guard import import_checked
 
-    job, store = _open(production, side, write=True)
+    job, store = _open(production, side, lock=True)
     with job, Display(errors()) as display:
         done = import_checked(job, store, folder, on_event=display)
     result = {"set_aside": done.set_aside, "added": done.added, "without_face": done.without_face}

@@ -62,7 +62,7 @@ def _cluster(groups: list[_Group]) -> list[_Group]:
     return found
 
 
-def _overlap(a: F32, b: F32) -> float:
+def overlap(a: F32, b: F32) -> float:
     """Intersection over union of two boxes (left, top, right, bottom)."""
     sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     inner = float(np.prod(np.maximum(sides, 0)))
@@ -78,9 +78,9 @@ def _continued(table: FaceTable, code: I64, person: I32, track: int) -> int:
     for end, low, high in ((first, -_GAP, -1), (last, 1, _GAP)):
         away = table.index - table.index[end]
         for other in np.flatnonzero(near & (away >= low) & (away <= high)):
-            overlap = _overlap(table.box[end], table.box[other])
-            if overlap > best:
-                best, found = overlap, int(person[other])
+            shared = overlap(table.box[end], table.box[other])
+            if shared > best:
+                best, found = shared, int(person[other])
     return found
 
 

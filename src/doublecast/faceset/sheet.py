@@ -54,6 +54,11 @@ def contact_sheet(
     return picture
 
 
+def row_height(*, tile: int = 128) -> int:
+    """Pixels of one person's row in `person_sheet`."""
+    return tile + 4 * _LINE + 4
+
+
 def person_sheet(groups: Sequence[tuple[str, Sequence[StoredFace]]], *, columns: int = 6, tile: int = 128) -> U8:
     """One row per person, each under its title: uint8 (H, W, 3) RGB."""
     rows = [contact_sheet(faces[:columns], columns=columns, tile=tile, title=title) for title, faces in groups]

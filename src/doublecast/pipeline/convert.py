@@ -85,7 +85,7 @@ def convert_takes(
     films = outputs(inputs, output)
     refuse_inputs(films, [*inputs, *job.inputs("target")])
     actor, target = FaceStore(job.side("actor")), FaceStore(job.side("target"))
-    versions = [store.versions()[-1].number for store in (actor, target)]
+    versions = [store.version() for store in (actor, target)]
     model = (checkpoint.parent.name, checkpoint.name, model_sha256(checkpoint))  # a name comes again after a restore
     looks = read_looks(job.folder)
     plan = []

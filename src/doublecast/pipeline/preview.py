@@ -156,7 +156,7 @@ class FilmPreview:
         if checkpoint is None:
             raise ProductionError(f"{job.folder} has no model of this size yet; run: doublecast train {job.folder}")
         age = (checkpoint / "weights.safetensors").stat().st_mtime_ns
-        versions = (FaceStore(job.side(side)).versions()[-1].number for side in ("actor", "target"))
+        versions = (FaceStore(job.side(side)).version() for side in ("actor", "target"))
         return checkpoint, age, *versions
 
     def _decoded(self, take: str, index: int) -> _Shown:

@@ -41,7 +41,7 @@ def write_report(job: Production, films: Sequence[Path], *, label: Label, on_eve
     label: of the films; where they have none, the report's pictures of them get one.
     """
     stores = {side: FaceStore(job.side(side)) for side in SIDES}
-    curated = [store.versions()[-1].number for store in stores.values()]
+    curated = [store.version() for store in stores.values()]
     key = key_of("report", REPORTER, *((str(film), fingerprint(film)) for film in films), *curated)
     if job.report.exists() and (job.folder / EVALUATION).exists() and job.finished("report", key):
         return job.report

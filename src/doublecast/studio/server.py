@@ -4,19 +4,23 @@ import asyncio
 import os
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from fastapi import FastAPI, Form, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from doublecast.errors import DoublecastError, InputError, OutputError
-from doublecast.studio.access import Access, Gate, login_page
+from doublecast.studio.access import Access, Gate
 from doublecast.studio.config import StudioConfig
+from doublecast.studio.uploads import BusyError, TooLargeError, Uploads
 from doublecast.studio.watch import Watcher
 
+STATUS: Mapping[type[DoublecastError], int] = {OutputError: 409, TooLargeError: 413, BusyError: 429}
 STATIC = Path(__file__).parent / "static"
 
 
@@ -27,6 +31,11 @@ class Studio:
     config: StudioConfig
     access: Access
     watcher: Watcher = field(default_factory=Watcher)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Files that came in through the browser."""
+        return Uploads(self.config)
 
 
 def serve(config: StudioConfig, on_ready: Callable[[str, Studio], None] = lambda url, studio: None) -> None:
@@ -41,6 +50,7 @@ def serve(config: StudioConfig, on_ready: Callable[[str, Studio], None] = lambda
         raise OutputError(f"{config.folder}: cannot be made ({error.strerror}); name another folder") from error
     listening = _bound(config)
     studio = Studio(config, Access(config))
+    studio.uploads.sweep()
     with tempfile.TemporaryDirectory(prefix="doublecast-studio-") as storage:
         os.environ["NICEGUI_STORAGE_PATH"] = storage  # NiceGUI reads it at import; nothing of ours is kept there
         server = _server(studio)
@@ -64,28 +74,36 @@ def application(studio: Studio) -> Gate:
 
     from doublecast.studio import pages
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_exception_handler(DoublecastError, _told)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    gate = Gate(app, studio.access, studio.config)
-
-    @app.post("/login")
-    def login(token: str = Form(max_length=400)) -> Response:
-        if not studio.access.redeem(token):
-            return login_page(with_form=studio.config.token is not None, wrong=True)
-        return gate.opened("/")
-
+    app = bare()
     pages.register(studio, app)
     ui.run_with(
         app, title="doublecast studio", favicon=STATIC / "favicon.svg", dark=None, tailwind=False,
         binding_refresh_interval=None, reconnect_timeout=5.0, show_welcome_message=False, language="en-US",
     )  # fmt: skip
-    return gate
+    return Gate(app, studio.access, studio.config)
+
+
+def bare() -> FastAPI:
+    """The application before any page: static files, and errors in the words of the command line."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(DoublecastError, _told)
+    app.add_exception_handler(RequestValidationError, _odd)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
-    """What the user did wrong, in the words of the command line."""
-    return JSONResponse({"error": str(error)}, 409 if isinstance(error, OutputError) else 400)
+    """What the user did wrong, in the words of the command line, with the fields of a form that it belongs to."""
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
+    fields = {name: getattr(error, name) for name in ("field", "errors") if hasattr(error, name)}
+    return JSONResponse({"error": str(error), **fields}, status)
+
+
+async def _odd(request: Request, error: Exception) -> JSONResponse:
+    """A request that no page of ours sends."""
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
+    place = ".".join(str(part) for part in first["loc"][1:])
+    return JSONResponse({"error": f"{place}: {first['msg']}".strip(": ")}, 422)
 
 
 def _bound(config: StudioConfig) -> socket.socket:
@@ -97,6 +115,7 @@ def _bound(config: StudioConfig) -> socket.socket:
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(place)
+        listening.listen(128)  # who opens the address at once waits, and is not refused
     except OSError as error:
         raise InputError(
             f"cannot listen on {config.host} port {config.port} ({error.strerror}); choose another --host or --port"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MEMORY = 3 << 30  #: bytes of address space (POSIX)
 FOLDER_TIME = 300.0  #: seconds for the credentials of a folder's pictures
+FIRST_FRAMES = 3  #: frames that are decoded to see whether a take can be read
 BAD = 20  #: names of pictures that are told
 
 
@@ -33,8 +35,10 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """What was asked for, or {"error": ...}; whatever a file makes the libraries do, as long as they return."""
     from doublecast.trust.reading import read_pictures
 
-    path = Path(request["path"])
     try:
+        if request["do"] == "take":
+            return _take([Path(name) for name in request["files"]])
+        path = Path(request["path"])
         if request["do"] == "pictures":
             return asdict(read_pictures(path, request["said"], marks=request.get("marks", True)))
         return _folder(path) if path.is_dir() else asdict(_credentials(path))
@@ -44,6 +48,23 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": "it is nested too deeply"}
     except Exception as error:  # the file is told unreadable, whatever it is that fails
         return {"error": f"{type(error).__name__}: {str(error)[:200]}"}
+
+
+def _take(files: list[Path]) -> dict[str, Any]:
+    """What a take of these files is, after its first frames were decoded; {"refused": ...} in the reader's words."""
+    from doublecast.errors import InputError
+    from doublecast.video import Reader, find_takes
+
+    try:
+        take = find_takes(files)[0]
+        with Reader(take) as reader:
+            frames = sum(1 for _ in islice(reader, FIRST_FRAMES))
+            info = reader.info
+    except InputError as error:
+        return {"refused": str(error)}
+    if not frames:
+        return {"refused": f"{files[0]}: no frame could be decoded; convert it with ffmpeg, or leave it out"}
+    return {"kind": take.kind, "width": info.width, "height": info.height, "seconds": info.seconds}
 
 
 def _credentials(path: Path) -> "Credentials":

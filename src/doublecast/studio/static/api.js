@@ -15,7 +15,8 @@ export async function call(path, { method = "GET", body, signal } = {}) {
   const json = (answer.headers.get("content-type") || "").includes("json");
   if (!answer.ok) {
     const told = json ? await answer.json() : {};
-    throw new Error(told.error || `The studio answered ${answer.status} ${answer.statusText}`);
+    const words = told.error || `The studio answered ${answer.status} ${answer.statusText}`;
+    throw Object.assign(new Error(words), { field: told.field || "", errors: told.errors }); // of a form: what is wrong where
   }
   return json ? answer.json() : answer;
 }
