@@ -104,10 +104,10 @@ def test_everything_that_is_wrong_is_told_at_its_field_and_nothing_is_made(out: 
     [
         ({"kind": "release"}, "signed release"),
         ({"kind": "release", "detail": "I have it"}, "signed release"),
-        ({"kind": "licensed"}, "says nothing without a detail"),
+        ({"kind": "licensed"}, "says nothing by itself"),
         ({"kind": "licensed", "detail": __file__}, "choose the file"),
-        ({"kind": "research", "detail": "  "}, "says nothing without a detail"),
-        ({"kind": "public-domain"}, "says nothing without a detail"),
+        ({"kind": "research", "detail": "  "}, "says nothing by itself"),
+        ({"kind": "public-domain"}, "says nothing by itself"),
         ({"kind": "release", "evidence": {"path": "/etc/hostname"}}, "outside the folders"),
         ({"kind": "release", "evidence": {"upload": "0" * 32}}, "gone"),
     ],

@@ -204,10 +204,6 @@ class Stored:
         marks = self._versions.read()
         return marks.id[marks.revision > 0]
 
-    def revisions(self, ids: I64) -> I32:
-        """Which state each of these faces is in, int32 (n,): 0 as found, else another number for every correction."""
-        return self._versions.read().of(ids).revision
-
     def version(self) -> int:
         """Number of the newest curation step: cheap enough to ask often, for everything a page shows of the faces'
         marks and corrections depends on it."""
@@ -220,3 +216,7 @@ class Stored:
     def versions(self) -> list[VersionInfo]:
         """All curation steps, oldest first. Opens every one: `history` and `version` are quicker."""
         return self._versions.history()
+
+    def revisions(self, ids: I64) -> I32:
+        """Which state each of these faces is in, int32 (n,): 0 as found, else another number for every correction."""
+        return self._versions.read().of(ids).revision

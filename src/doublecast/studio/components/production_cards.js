@@ -17,7 +17,7 @@ export default {
           <li v-for="card in cards" :key="card.name" class="dc-card pc-card">
             <div class="pc-pictures" aria-hidden="true"><template v-for="side in ['actor', 'target']" :key="side">
               <img v-if="card[side].face" :src="face(card, side)" alt="" loading="lazy" width="224" height="224">
-              <span v-else class="pc-noface">{{ side === 'actor' ? 'Actor' : 'Target' }}</span></template></div>
+              <svg v-else class="pc-noface" viewBox="0 0 64 64" fill="#8a8f99"><circle cx="32" cy="26" r="11"/><path d="M10 60c2-14 11-20 22-20s20 6 22 20z"/></svg></template></div>
             <h2><a v-if="card.address" :href="card.address" class="pc-open">{{ card.name }}</a><span v-else>{{ card.name }}</span></h2>
             <dl class="pc-who"><dt>Actor</dt><dd>{{ names(card.actor) }}</dd><dt>Target</dt><dd>{{ names(card.target) }}</dd></dl>
             <template v-if="card.problems"><p class="dc-problem">{{ card.problems }}</p></template>
