@@ -52,7 +52,7 @@ export default {
       try { this.cards = await call("/api/productions"); this.now = Date.now() / 1000; this.error = ""; } catch (error) { this.error = error.message; }
     },
     async again(card) {
-      try { await call(`/api/p/${encodeURIComponent(card.name)}/again/${card.again}`, { method: "POST" }); } catch (error) { this.error = error.message; }
+      try { await call(`/api/p/${encodeURIComponent(card.name)}/jobs/${card.again}/resume`, { method: "POST" }); } catch (error) { this.error = error.message; }
     },
     face: (card, side) => `/api/p/${encodeURIComponent(card.name)}/portrait/${side}?${card[side].face}`,
     names: (side) => (side.takes.length > 2 ? `${side.takes.slice(0, 2).join(", ")} and ${side.takes.length - 2} more` : side.takes.join(", ") || "not given yet"),
