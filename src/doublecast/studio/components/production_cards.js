@@ -1,5 +1,5 @@
 // All productions as cards; they follow what runs, whoever started it.
-import { call, clock } from "/static/api.js";
+import { call, clock, listen } from "/static/api.js";
 
 const DOING = { extract: "Finding faces", curate: "Sorting faces", train: "Training", convert: "Making the film", guard: "Checking the footage", report: "Writing the report" };
 
@@ -41,11 +41,10 @@ export default {
     </div>`,
   data() { return { cards: this.first, error: "", now: Date.now() / 1000 }; },
   mounted() {
-    this.source = new EventSource("/api/productions/events");
-    this.source.onmessage = () => this.load();
+    this.end = listen("/api/productions/events", () => this.load(), () => this.load());
     this.minute = setInterval(() => (this.now = Date.now() / 1000), 30000);
   },
-  unmounted() { this.source.close(); clearInterval(this.minute); },
+  unmounted() { this.end(); clearInterval(this.minute); },
   methods: {
     clock,
     async load() {
