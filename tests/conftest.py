@@ -7,6 +7,7 @@ import pytest
 
 from doublecast.trust import keys
 
+pytest_plugins = ("studio_browser",)
 SHARED = Path(__file__).parents[2] / "shared"
 
 
