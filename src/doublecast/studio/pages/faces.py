@@ -45,11 +45,6 @@ def register(studio: "Studio", app: FastAPI) -> None:
 
     @ui.page("/p/{name}/faces")
     def faces(request: Request, name: str, side: str = "actor") -> None:
-        known = side if side in SIDES else "actor"
-        data = f"/api/p/{quote(name, safe='')}/faces/{known}/columns"
-        ui.add_head_html(f'<link rel="stylesheet" href="/static/faces.css?{__version__}">')
-        ui.add_head_html(f'<link rel="preload" as="fetch" crossorigin href="{data}">')
-        ui.add_head_html("".join(f'<link rel="modulepreload" href="/static/faces/{m}.js">' for m in MODULES))
         with frame(studio, request, f"Faces of {name}", section="faces", name=name, keys=KEYS):
             try:
                 studio.config.production(name)
@@ -58,4 +53,9 @@ def register(studio: "Studio", app: FastAPI) -> None:
                 return
             if side not in SIDES:
                 problem(f"the sides of a production are {' and '.join(SIDES)}, not {side!r}; this is the actor")
+            known = side if side in SIDES else "actor"
+            data = f"/api/p/{quote(name, safe='')}/faces/{known}/columns"
+            ui.add_head_html(f'<link rel="stylesheet" href="/static/faces.css?{__version__}">')
+            ui.add_head_html(f'<link rel="preload" as="fetch" crossorigin href="{data}">')
+            ui.add_head_html("".join(f'<link rel="modulepreload" href="/static/faces/{m}.js">' for m in MODULES))
             FaceGrid(name, known)
