@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,13 @@ def _spread(places: F64, dragged: list[int], shift: F64) -> F64:
     near = np.linalg.solve(_falloff(places[dragged], places[dragged], REACH), shift - whole[dragged])
     found: F64 = whole + _falloff(places, places[dragged], REACH) @ near
     return found
+
+
+def recipe() -> dict[str, Any]:
+    """What `moved` does it by, ready for JSON, so that a page does the same while somebody drags: handles, places (468
+    rows of four), wide, reach, alone, and of each iris the first landmark with the corners of its eye."""
+    places = np.round(_places(), 6).tolist()
+    return {"handles": HANDLES, "places": places, "wide": WIDE, "reach": REACH, "alone": _ALONE, "irises": _IRISES}
 
 
 def moved(points: F32, handles: Mapping[int, tuple[float, float]]) -> F32:

@@ -20,7 +20,8 @@ def columns(store: FaceStore) -> dict[str, list[Any]]:
 
     id: as text, because ids exceed 2^53. take: number of the take. index, seconds: of the frame. yaw, pitch, roll:
     degrees. mouth, eyes (mean of both), sharpness: see `Face`. size: frame pixels. person, reason, manual: see
-    `FaceTable`. corrected: whether the points were corrected by hand.
+    `FaceTable`. corrected: whether the points were corrected by hand. revision: 0 as found, else another number for
+    every correction.
     """
     table = store.table()
     eyes = (table.eye_left + table.eye_right) / 2
@@ -41,6 +42,7 @@ def columns(store: FaceStore) -> dict[str, list[Any]]:
         "reason": table.reason.tolist(),
         "manual": table.manual.tolist(),
         "corrected": np.isin(table.id, store.corrected()).tolist(),
+        "revision": store.revisions(table.id).tolist(),
     }
 
 

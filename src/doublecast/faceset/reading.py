@@ -16,7 +16,7 @@ from doublecast.faceset.ledger import Ledger
 from doublecast.faceset.record import SCHEMA, FaceTable, StoredFace, TakeRecord, from_arrow, values
 from doublecast.faceset.versions import Marks, VersionInfo, Versions
 from doublecast.lock import FileLock
-from doublecast.types import F32, I64, MESH, U8, VECTOR
+from doublecast.types import F32, I32, I64, MESH, U8, VECTOR
 
 _SMALL = ("id", "take", "index", "seconds", "track", "yaw", "pitch", "roll", "eye_left", "eye_right", "mouth")
 _PLAIN = [name for name in SCHEMA.names if name not in ("tone", "crop")]
@@ -203,6 +203,10 @@ class Stored:
         """Ids of the faces that are not as they were found, in frame order."""
         marks = self._versions.read()
         return marks.id[marks.revision > 0]
+
+    def revisions(self, ids: I64) -> I32:
+        """Which state each of these faces is in, int32 (n,): 0 as found, else another number for every correction."""
+        return self._versions.read().of(ids).revision
 
     def version(self) -> int:
         """Number of the newest curation step: cheap enough to ask often, for everything a page shows of the faces'

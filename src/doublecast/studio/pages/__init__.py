@@ -10,7 +10,18 @@ if TYPE_CHECKING:
 
 def register(studio: "Studio", app: FastAPI) -> None:
     """Add every page (to NiceGUI) and every route (to ``app``)."""
-    from doublecast.studio.pages import events, film, jobs_panel, new, productions, train, uploads, verify
+    from doublecast.studio.pages import (
+        events,
+        faces,
+        faces_api,
+        film,
+        jobs_panel,
+        new,
+        productions,
+        train,
+        uploads,
+        verify,
+    )
 
-    for module in (events, film, jobs_panel, new, productions, train, uploads, verify):
+    for module in (events, faces, faces_api, film, jobs_panel, new, productions, train, uploads, verify):
         module.register(studio, app)
