@@ -33,10 +33,8 @@ def test_columns(many: FaceStore) -> None:
         assert np.abs(np.array(found[name]) - getattr(table, name)).max() <= 0.06
     assert found["eyes"] == pytest.approx(((table.eye_left + table.eye_right) / 2).tolist(), abs=1e-3)
     assert all(isinstance(size, int) for size in found["size"]) and not any(found["corrected"])
-    names = (
-        "id take index seconds track yaw pitch roll mouth eyes sharpness size person reason manual corrected revision"
-    )
-    assert list(found) == [*names.split(), "revision"]
+    names = "id take index seconds track yaw pitch roll mouth eyes sharpness size person reason manual"
+    assert list(found) == [*names.split(), "corrected", "revision"]
 
 
 def test_columns_of_strange_numbers(tmp_path: Path) -> None:

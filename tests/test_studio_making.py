@@ -104,10 +104,10 @@ def test_everything_that_is_wrong_is_told_at_its_field_and_nothing_is_made(out: 
     [
         ({"kind": "release"}, "signed release"),
         ({"kind": "release", "detail": "I have it"}, "signed release"),
-        ({"kind": "licensed"}, "says nothing without a detail"),
+        ({"kind": "licensed"}, "says nothing by itself"),
         ({"kind": "licensed", "detail": __file__}, "choose the file"),
-        ({"kind": "research", "detail": "  "}, "says nothing without a detail"),
-        ({"kind": "public-domain"}, "says nothing without a detail"),
+        ({"kind": "research", "detail": "  "}, "says nothing by itself"),
+        ({"kind": "public-domain"}, "says nothing by itself"),
         ({"kind": "release", "evidence": {"path": "/etc/hostname"}}, "outside the folders"),
         ({"kind": "release", "evidence": {"upload": "0" * 32}}, "gone"),
     ],
@@ -236,8 +236,8 @@ def test_jobs_go_on_from_their_card(out: Client, clips: Path) -> None:
     folder = out.studio.config.folder / "film"
     queue.pause(folder, "0001")
     assert out.get("/api/productions").json()[0]["again"] == "0001"
-    assert out.post("/api/p/film/again/0001").json() == {"state": "waiting"}
-    assert out.post("/api/p/film/again/..%2f1").status in (400, 404)
+    assert out.post("/api/p/film/jobs/0001/resume").json()["state"] == "waiting"
+    assert out.get("/api/productions").json()[0]["again"] is None
 
 
 def test_verdicts(out: Client, clips: Path) -> None:

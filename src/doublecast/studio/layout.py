@@ -54,7 +54,7 @@ def frame(
             _link("/verify", "Verify", current=section == "verify")
             _tools(studio)
     _overlay([*keys, *(IN_PRODUCTION if name is not None else ()), *EVERYWHERE])
-    with ui.element("main").classes("dc-main").props("id=main tabindex=-1"):
+    with ui.element("div").classes("dc-main").props("id=main tabindex=-1"):  # in the <main> that is around all pages
         ui.html(title, sanitize=True, tag="h1").classes("dc-hidden" if section in ("faces", "film") else "dc-title")
         yield
 

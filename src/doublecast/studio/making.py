@@ -15,7 +15,7 @@ from doublecast.pipeline.options import label_of
 from doublecast.production import RECORD, SIDES, Production, Side
 from doublecast.studio.places import takes_of
 from doublecast.studio.uploads import free_name
-from doublecast.trust.basis import MEANING, Basis, Kind
+from doublecast.trust.basis import MEANING, NEEDS, Basis, Kind
 from doublecast.video.takes import PICTURES
 
 if TYPE_CHECKING:
@@ -271,6 +271,9 @@ def _basis_text(basis: Ground, evidence: Path | None) -> str:
     if evidence is not None:
         return f"{basis.kind}:{evidence}"
     detail = " ".join(basis.detail.split())
+    if basis.kind in NEEDS and not detail:
+        asks = next(str(known["asks"]) for known in bases() if known["kind"] == basis.kind)
+        raise InputError(f"this basis says nothing by itself; give it: {asks[0].lower()}{asks[1:]}")
     if basis.kind == "licensed" and detail and _leads_to_file(detail):
         raise InputError("to give the licence as a file, choose the file")
     return f"{basis.kind}:{detail}" if detail and basis.kind not in ("self", "synthetic") else basis.kind

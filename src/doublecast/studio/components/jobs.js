@@ -57,7 +57,7 @@ export default {
     activity() { return this.state?.activity; },
     running() { return this.activity?.state === "running"; },
     open() { return (this.state?.jobs || []).filter((job) => OPEN.includes(job.state) && !(job.state === "running" && this.running)); },
-    failed() { return this.open.some((job) => job.error); },
+    failed() { return (this.state?.jobs || []).some((job) => job.error === this.activity.error); }, // told there, or dismissed
     warnings() { return this.running ? this.activity.notes.filter((note) => note[0] === "warning").slice(-3) : []; },
     share() {
       const a = this.activity;

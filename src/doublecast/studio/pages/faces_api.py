@@ -21,7 +21,6 @@ from doublecast.faceset import FaceStore, browse
 from doublecast.faceset.coverage import ENOUGH, PITCH, YAW, Coverage, coverage, gaps, missing
 from doublecast.pipeline import faces as single
 from doublecast.pipeline import queue
-from doublecast.pipeline.activity import read_activity
 from doublecast.production import SIDES, Production, Side
 from doublecast.studio.face_process import FaceProcess
 from doublecast.types import F32, POINTS, U8
@@ -106,14 +105,6 @@ def _reading(studio: "Studio", app: FastAPI) -> None:
                 "gaps": {side: gaps(cover) for side, cover in found.items()}, "missing": lacks,
             }
         )  # fmt: skip
-
-    @app.get("/api/p/{name}/working")
-    def working(name: str) -> Response:
-        """What is being done, and how the newest job that changes faces stands; null where there is none."""
-        folder = studio.config.production(name)
-        activity = read_activity(folder)
-        job = next((job for job in reversed(queue.jobs(folder)) if job.kind in ("swap", "extract", "curate")), None)
-        return _json({"activity": activity and asdict(activity), "job": job and asdict(job)})
 
 
 def _one_face(studio: "Studio", app: FastAPI, process: FaceProcess) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Action = Literal["cancel", "pause", "resume"]
 PATHS = ("actor", "target", "takes", "output")  #: options that name files or folders
-BASES = ("actor_consent", "target_consent", "consent")  #: options that may name a file after "release:"
+BASES = ("actor_consent", "target_consent", "consent")  #: options that may name a file after a colon
 
 
 class JobsPanel(ui.element, component="../components/jobs.js"):
@@ -96,7 +96,16 @@ def checked(config: StudioConfig, options: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None:
             found[name] = str(config.allowed(str(value)))
     for name in BASES:
-        kind, colon, rest = str(found.get(name) or "").partition(":")
-        if colon and kind == "release":
-            found[name] = f"release:{config.allowed(rest)}"
+        kind, colon, detail = str(found.get(name) or "").partition(":")
+        if colon and kind.strip().lower() in ("release", "licensed"):
+            found[name] = _basis(config, kind.strip().lower(), detail.strip().strip("\"'").strip())
     return found
+
+
+def _basis(config: StudioConfig, kind: str, detail: str) -> str:
+    """A basis whose detail is a file (always for a release, perhaps for a licence), which would be read."""
+    try:
+        is_file = kind == "release" or Path(detail).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):  # a text that cannot be a path
+        is_file = False
+    return f"{kind}:{config.allowed(detail) if is_file else detail}"

@@ -39,7 +39,6 @@ class Page {
     root.append(this.beside, this.main, this.editor.dialog);
     this.toast = new Toast(root);
     this.root = root;
-    root.closest("main")?.classList.add("fc-page");
     const size = Number(localStorage.getItem(SIZE)) || 112;
     this.filters.size.value = size;
     this.resize(size);
@@ -160,6 +159,7 @@ class Page {
       const { distance } = await call(`${this.base()}/alike?face=${id}&by=${by}`);
       if (distance.every((v) => v === null)) throw new Error("This face was never recognised, so it cannot be compared by identity; choose another one.");
       this.distance = Float64Array.from(distance, (v) => (v === null ? NaN : v));
+      this.distance[this.faces.row.get(id)] = -1; // before those that are as near because they have its track's vector
       return this.distance.length === this.faces.length;
     } catch (error) {
       this.distanceOf = null;

@@ -2,6 +2,7 @@
 import { call } from "/static/api.js";
 import { el } from "/static/faces/dom.js";
 
+const FINDS = ["swap", "extract", "curate"]; // kinds of jobs that change faces
 const STAGES = { guard: "Checking the takes", extract: "Finding faces", curate: "Finding out who is who" };
 
 export class Work {
@@ -11,11 +12,13 @@ export class Work {
     this.fill = el("div");
     this.bar = el("div.dc-bar", { role: "progressbar", "aria-label": "Progress", "aria-valuemin": 0, "aria-valuemax": 100 }, this.fill);
     this.problem = el("div.dc-problem", { role: "alert", hidden: true });
-    this.root = el("div.fc-work", { hidden: true }, this.problem, this.words, this.bar);
+    this.next = el("span");
+    this.root = el("div.fc-work", { hidden: true }, this.problem, this.words, this.bar, this.next);
   }
   async look() {
     try {
-      this.told = await call(`${this.page.own}/working`);
+      const { activity, jobs } = await call(`${this.page.own}/jobs`);
+      this.told = { activity, job: jobs.filter(({ kind }) => FINDS.includes(kind)).pop() };
     } catch (error) {
       this.told = { activity: null, job: { state: "failed", error: error.message } };
     }
@@ -23,9 +26,8 @@ export class Work {
   }
   put() {
     if (!this.told || !this.page.faces) return;
-    const { activity, job } = this.told, empty = !this.page.faces.length;
+    const { activity, job } = this.told, empty = !this.page.faces.length, { side } = this.page;
     const stage = activity?.state === "running" ? STAGES[activity.stage.split(" ")[0]] : null;
-    const waits = job && (job.state === "waiting" || job.state === "paused");
     const failed = job?.state === "failed" ? job.error : empty && activity?.state === "failed" ? activity.error : "";
     this.problem.hidden = !failed;
     this.problem.textContent = failed;
@@ -38,13 +40,24 @@ export class Work {
     }
     this.root.hidden = !empty && !stage && !failed;
     this.root.classList.toggle("dc-empty", empty);
+    const place = (section) => location.pathname.replace(/faces\/?$/, section);
+    const link = (words, where) => el("a.dc-button", { href: where }, words);
+    let words = "", next = "";
     if (stage) {
       const counts = activity.total ? `: ${Math.round(activity.done)} of ${Math.round(activity.total)} ${activity.unit}` : "";
-      this.words.textContent = `${stage}${counts}${empty ? ". The faces appear here as they are found." : ""}`;
-    } else if (waits) this.words.textContent = job.state === "paused" ? "The job that finds the faces is paused; go on with it on the page of productions." : "The job that finds the faces waits for its turn.";
+      words = `${stage}${counts}${empty ? ". The faces appear here as they are found." : ""}`;
+    } else if (empty && failed) {
+      const several = failed.startsWith("Several people");
+      next = several ? link("Choose who is meant", place(`person/${side}`)) : link("Go to the takes", place("takes"));
+    } else if (empty && job?.state === "paused") {
+      [words, next] = ["The job that finds the faces is paused.", link("Go on with it", place("train"))];
+    } else if (empty && job?.state === "waiting") words = "The job that finds the faces waits for its turn. They appear here as they are found.";
     else if (empty) {
-      const link = el("a.dc-button", { href: "/" }, "Go to the productions");
-      this.words.replaceChildren(el("p", {}, `No faces of the ${this.page.side} yet. Add a take that shows the ${this.page.side} to this production; its faces are found by themselves.`), link);
-    } else this.words.textContent = "";
+      words = `No faces of the ${side} yet. Add a take that shows the ${side}; its faces are then found and appear here.`;
+      next = link("Add takes", place("takes"));
+    }
+    this.words.textContent = words;
+    this.next.replaceChildren(next);
+    this.root.toggleAttribute("data-next", !next);
   }
 }
