@@ -13,6 +13,7 @@ from studio_browser import DEMO, Eyes, OpenPage, RunningStudio, StartStudio, set
 
 from doublecast.faceset import FaceStore
 from doublecast.pipeline.activity import read_activity
+from doublecast.pipeline.looks import read_looks
 
 DROP = """(place, [name, data]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
@@ -103,6 +104,30 @@ def test_curating_with_undo(studio: StartStudio, page: Page, open_page: OpenPage
     expect(second.get_by_text(f"{len(before)} kept").first).to_be_visible()
     page.keyboard.press("Control+Shift+z")
     soon(lambda: kept(demo_production) == before - aside, what="doing it again")
+
+
+DRAWN = "(canvas) => canvas.toDataURL()"  #: what a canvas shows
+
+
+@pytest.mark.slow
+def test_a_setting_shows_on_the_frame_and_a_shot_keeps_its_own(
+    studio: StartStudio, page: Page, open_page: OpenPage, demo_production: Path
+) -> None:
+    running = studio(demo_production.parent)
+    page.goto(f"{running.base}/p/demo/film?{running.url.partition('?')[2]}")
+    altered = page.get_by_role("img", name="with the new face (altered, labelled)")
+    expect(altered).to_be_visible(timeout=90_000)  # the preview's process starts
+    usual = altered.evaluate(DRAWN)
+    page.get_by_label("this shot only").check()
+    opacity = page.get_by_label("Opacity", exact=True)
+    opacity.focus()
+    page.keyboard.press("Home")
+    soon(lambda: altered.evaluate(DRAWN) != usual, seconds=30, what="another picture")
+    soon(lambda: read_looks(demo_production).shots != (), what="the shot's own look")
+    (own,) = read_looks(demo_production).shots
+    assert own.look.blend == 0 and read_looks(demo_production).usual.blend == 1
+    second = open_page(f"{running.base}/p/demo/film", session=session_of(page))
+    expect(second.get_by_text("own look", exact=False).first).to_be_visible()  # the other tab sees it
 
 
 def session_of(page: Page) -> tuple[str, str]:
