@@ -39,7 +39,7 @@ class Page {
     root.append(this.beside, this.main, this.editor.dialog);
     this.toast = new Toast(root);
     this.root = root;
-    root.closest("main")?.classList.add("fc-page");
+    root.closest(".dc-main")?.classList.add("fc-page");
     const size = Number(localStorage.getItem(SIZE)) || 112;
     this.filters.size.value = size;
     this.resize(size);
