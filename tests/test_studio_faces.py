@@ -146,7 +146,7 @@ def test_a_face_whose_take_is_gone_says_so(client: Client) -> None:
 
 HUGE = str(2**63)
 GOOD = "0"
-WRONG = [
+WRONG: list[tuple[str, str, Any, str]] = [
     ("GET", "/api/p/absent/faces/actor/columns", None, "no production"),
     ("GET", "/api/p/..%2Fmany/faces/actor/columns", None, ""),
     ("GET", "/api/p/many/faces/extra/columns", None, "actor and target"),
