@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlencode
 
 from doublecast.studio.access import Access, Gate
 from doublecast.studio.config import StudioConfig
-from doublecast.studio.pages import events, jobs_panel, new, productions, uploads, verify
+from doublecast.studio.pages import events, faces_api, jobs_panel, new, productions, uploads, verify
 from doublecast.studio.server import Studio, bare
 
 HOST = "127.0.0.1:8000"
@@ -44,7 +44,7 @@ class Client:
 
     def __post_init__(self) -> None:
         app = bare()
-        for module in (events, jobs_panel, new, productions, uploads, verify):
+        for module in (events, faces_api, jobs_panel, new, productions, uploads, verify):
             module.register(self.studio, app)
         self.app = Gate(app, self.studio.access, self.studio.config)
         if self.inside:

@@ -231,3 +231,16 @@ def test_exif_rotation(tmp_path: Path) -> None:
     assert frames[0].shape == (96, 64, 3)
     assert (reader.info.width, reader.info.height) == (64, 96)
     assert np.abs(frames[0].astype(int) - np.rot90(picture(0), -1)).mean() < 4
+
+
+def test_a_playlist_is_no_take(tmp_path: Path) -> None:
+    """What it shows lies in another file, which nobody named, and which the take's key does not cover."""
+    other = make_clip(tmp_path / "other.ts")
+    assert probe(find_takes([other])[0]).width == 96
+    playlist = tmp_path / "take.m3u8"
+    playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{other}\n#EXT-X-ENDLIST\n")
+    script = tmp_path / "take.mp4"
+    script.write_text("ffconcat version 1.0\nfile other.ts\n")
+    for path in (playlist, script):
+        with pytest.raises(InputError, match=r"take\.m.*: cannot be opened as a video"):
+            probe(find_takes([path])[0])

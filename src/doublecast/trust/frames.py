@@ -1,7 +1,7 @@
 """Pictures of any file, a bounded number of them: windows spread over a film, or the picture itself.
 
-Files may be hostile: `verify` runs this in a process of its own (see `sandbox`). Only formats of `CONTAINERS` are
-opened, and no file names another one or a network address: playlists and the like are not among them.
+Files may be hostile: `verify` runs this in a process of its own (see `sandbox`). Only formats of
+`video.container` are opened, and no file names another one or a network address.
 """
 
 import time
@@ -17,13 +17,10 @@ from av.video.reformatter import VideoReformatter
 
 from doublecast.types import U8
 from doublecast.video import PICTURES, read_picture, read_png_text
+from doublecast.video.container import open_container
 from doublecast.video.orient import orientation_of
 from doublecast.video.takes import natural
 
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,gif,"
-    "nut,yuv4mpegpipe,h264,hevc,dv"
-)  #: FFmpeg's names of the formats that are opened
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"RIFF")  #: how pictures begin (RIFF: WebP)
 LARGEST = 1 << 27  #: pixels of a picture
 HEAVIEST = 500_000_000  #: bytes of a picture file
@@ -90,9 +87,8 @@ class Samples:
         return Facts("picture", (pixels.shape[1], pixels.shape[0]), None, comment)
 
     def _open_film(self, path: Path) -> Facts:
-        options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
         try:
-            self._container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace")
+            self._container = open_container(path)
             stream = next(s for s in self._container.streams.video if s.codec_context is not None)
         except (av.FFmpegError, OSError, StopIteration, ValueError):
             self.close()

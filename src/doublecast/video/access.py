@@ -11,6 +11,7 @@ import av
 from doublecast.errors import InputError
 from doublecast.types import Frame
 from doublecast.video.colour import Converter
+from doublecast.video.container import open_container
 from doublecast.video.pictures import read_picture
 from doublecast.video.read import PICTURE_TIME, Reader, picture_streams
 from doublecast.video.takes import Take
@@ -99,7 +100,7 @@ class FrameAccess:
     # by the packets' times
 
     def _open(self) -> None:
-        self._container = av.open(str(self.take.files[0]), metadata_errors="replace")
+        self._container = open_container(self.take.files[0])
         self._stream = picture_streams(self._container)[0]
         self._stream.thread_type = "AUTO"
         info = self.info
@@ -158,7 +159,7 @@ class FrameAccess:
 def _times(take: Take) -> list[int]:
     """Presentation times of all frames in order, in units of the time base; none where they do not tell."""
     try:
-        with av.open(str(take.files[0]), metadata_errors="replace") as container:
+        with open_container(take.files[0]) as container:
             stream = picture_streams(container)[0]
             packets = [(packet.pts, packet.is_discard) for packet in container.demux(stream) if packet.size]
     except av.FFmpegError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 
+from doublecast.video.container import open_container
 from doublecast.video.orient import Orientation
 from doublecast.video.segments import Picture, Segment, read_packets
 
@@ -67,7 +68,7 @@ def _assemble(
             video.set_display_matrix(orientation.matrix)
         shift = round(start / picture.time_base)
         streams = [_video(video, picture, segments, shift)]
-        source = av.open(str(sound), metadata_errors="replace") if sound else None
+        source = open_container(sound) if sound else None
         try:
             if source is not None:
                 audio = {s.index: _audio_stream(out, s, form, copy) for s in source.streams.audio if s.codec_context}

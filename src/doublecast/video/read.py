@@ -13,6 +13,7 @@ import numpy as np
 from doublecast.errors import InputError
 from doublecast.types import Frame
 from doublecast.video.colour import Colour, Converter, colour_of
+from doublecast.video.container import open_container
 from doublecast.video.orient import Orientation, orientation_of
 from doublecast.video.pictures import read_picture
 from doublecast.video.takes import Take
@@ -131,7 +132,7 @@ class Reader:
     def _open_video(self) -> TakeInfo:
         path = self.take.files[0]
         try:
-            self._container = av.open(str(path), metadata_errors="replace")
+            self._container = open_container(path)
         except (av.FFmpegError, OSError) as error:
             what = getattr(error, "strerror", None) or str(error)
             raise InputError(f"{path}: cannot be opened as a video ({what}). Is it complete?") from error
