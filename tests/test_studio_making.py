@@ -146,7 +146,7 @@ def test_every_basis_of_the_trust_module_is_offered() -> None:
 def test_further_takes_stand_beside_the_known_ones(out: Client, clips: Path) -> None:
     out.post("/api/productions", json=wish(clips, then="faces"))
     more = {"side": "target", "person": {"takes": [{"path": str(clips / "a.mp4")}], "basis": SELF}}
-    assert out.post("/api/p/film/takes", json=more).json() == {"address": "/p/film/faces"}
+    assert out.post("/api/p/film/takes", json=more).json() == {"address": "/p/film/faces?side=target"}
     folder = out.studio.config.folder / "film"
     job = [job for job in queue.jobs(folder) if job.kind == "extract"][-1]
     assert job.options["takes"] == [str(clips / "b.mp4"), str(clips / "a.mp4")]  # of a job that still waits
