@@ -86,6 +86,8 @@ export default {
         this.films = done.films.map((film) => (JSON.stringify(known.get(film.id)) === JSON.stringify(film) ? known.get(film.id) : film));
         for (const film of this.films) if (known.has(film.id) && known.get(film.id).made !== film.made) delete this.verdicts[film.id];
         this.report = done.report;
+        const newest = this.films.find((film) => !film.problem);
+        if (newest && !this.verdicts[newest.id] && !this.asking[newest.id]) this.verify(newest);
       } catch (error) { this.problem = error.message; }
       this.loaded = true;
     },

@@ -38,7 +38,7 @@ export class Work {
     const { activity, job } = this.told, empty = !this.page.faces.length, { side } = this.page;
     const unsorted = !empty && this.page.faces.person.every((person) => person < 0) && !OPEN.includes(job?.state) && activity?.state !== "running";
     const stage = activity?.state === "running" ? STAGES[activity.stage.split(" ")[0]] : null;
-    const failed = job?.state === "failed" ? job.error : empty && activity?.state === "failed" ? activity.error : "";
+    const failed = job?.state === "failed" && (empty || job.kind === "curate") ? job.error : empty && activity?.state === "failed" ? activity.error : "";
     this.problem.hidden = !failed;
     this.problem.textContent = failed;
     const part = stage && activity.total ? activity.done / activity.total : null;
