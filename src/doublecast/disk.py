@@ -55,6 +55,15 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise OutputError(disk_message(path, error)) from error
 
 
+def open_own(path: Path) -> IO[bytes]:
+    """A file of ours to read and append to, made where it is not there; OSError where a link stands in its place.
+
+    For locks and logs, which are written in place: a production from another machine may hold links to any file.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "a+b")
+
+
 def sync_file(path: Path) -> None:
     """Make what was written to a file durable (opened for writing, as Windows wants it)."""
     with path.open("rb+") as file:
@@ -133,7 +142,7 @@ class FileLock:
 
     def _taken(self, end: float) -> IO[bytes]:
         try:
-            file = self.path.open("a+b")
+            file = open_own(self.path)
         except OSError as error:
             raise OutputError(disk_message(self.path, error)) from error
         pause = 0.005
