@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import FastAPI, Query
+from fastapi import Path as PathParam
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 
@@ -78,9 +79,9 @@ def register(studio: "Studio", app: FastAPI) -> None:
         return curves.of(model_of(config.production(name), model) / LOG).thinned(axis, points)
 
     @app.get("/api/p/{name}/train/{model}/previews/{step}.png")
-    def preview(name: str, model: str, step: int) -> Response:
+    def preview(name: str, model: str, step: Annotated[int, PathParam(ge=0, lt=10**12)]) -> Response:
         path = model_of(config.production(name), model) / PREVIEWS / f"{step:08d}.png"
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():
             raise InputError(f"{model} has no preview of step {step}")
         return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=86400"})
 
@@ -103,7 +104,7 @@ def _register_results(studio: "Studio", app: FastAPI) -> None:
     @app.get("/p/{name}/report")
     def report(name: str) -> Response:
         path = Production(config.production(name), create=False, lock=False).report
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():
             raise InputError(f"{name} has no report yet; it is written with the film")
         headers = {"content-security-policy": SEALED, "cache-control": "no-store"}
         return FileResponse(path, media_type="text/html; charset=utf-8", headers=headers)
