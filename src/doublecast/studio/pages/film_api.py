@@ -209,7 +209,7 @@ def question(take: str, index: int, look: str, label: str, width: int, newest: b
 def _object(text: str, what: str) -> Mapping[str, Any]:
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the {what} must be JSON, got {text[:80]!r}") from error
     if not isinstance(values, dict):
         raise InputError(f"the {what} must be a JSON object, got {text[:80]!r}")
