@@ -1,5 +1,9 @@
 """What hostile productions and requests of somebody with a session must not reach, send, store or break."""
 
+import math
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,9 @@ from studio_clients import Client, client
 
 from doublecast.pipeline import queue
 from doublecast.production import ModelRecord, Production
+from doublecast.studio.cards import cards
 from doublecast.studio.pages import film_api, jobs_panel, train_api
+from doublecast.studio.plain import as_json, plain
 
 
 @pytest.fixture
@@ -113,3 +119,23 @@ def test_a_preview_that_is_a_link_is_not_sent(out: Client, tmp_path: Path) -> No
     assert out.get("/api/p/film/train/model-96/previews/2.png").status == 400
     (film(out) / "report.html").symlink_to(tmp_path / "P" / "clip.mp4")
     assert out.get("/p/film/report").status == 400
+
+
+@pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="names of files are text there")
+def test_names_that_are_no_text_break_no_page(out: Client) -> None:
+    """From an old archive: one such folder made the first page an error for all productions."""
+    root = os.fsencode(out.studio.config.folder)
+    Path(os.fsdecode(root + b"/b\xffd")).mkdir()
+    shutil.copy(film(out) / "production.toml", root + b"/b\xffd/production.toml")
+    Path(os.fsdecode(root + b"/t\xffke.mp4")).write_bytes(b"x")
+    listed = out.get("/api/productions").json()
+    assert {card["name"] for card in listed} == {"film", "b?d"}
+    assert next(card for card in listed if card["name"] == "b?d")["address"] is None
+    assert plain(cards(out.studio))
+    assert "t?ke.mp4" in [
+        entry["name"] for entry in out.get(f"/api/places?path={out.studio.config.folder}").json()["entries"]
+    ]
+
+
+def test_numbers_that_are_none_break_no_answer() -> None:
+    assert as_json({"a": [1.5, math.nan, (math.inf, "ü\udcff")]}) == '{"a":[1.5,null,[null,"ü?"]]}'.encode()

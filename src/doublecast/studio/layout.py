@@ -22,7 +22,7 @@ THEME = "doublecast_theme"  #: cookie that remembers light or dark
 
 def path_of(name: str, section: str = "faces") -> str:
     """Address of a production's page."""
-    return f"/p/{quote(name, safe='')}/{section}"
+    return f"/p/{quote(name, safe='', errors='replace')}/{section}"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from doublecast.pipeline import queue
 from doublecast.production import Side
 from doublecast.studio.cards import cards, portrait, state
 from doublecast.studio.layout import frame
+from doublecast.studio.plain import plain
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
@@ -39,7 +40,7 @@ class ProductionCards(ui.element, component="../components/production_cards.js")
 
     def __init__(self, first: list[dict[str, Any]]) -> None:
         super().__init__()
-        self._props["first"] = first
+        self._props["first"] = plain(first)
 
 
 def styles() -> None:
