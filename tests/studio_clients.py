@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlencode
 
 from doublecast.studio.access import Access, Gate
 from doublecast.studio.config import StudioConfig
-from doublecast.studio.pages import events, new, productions, uploads, verify
+from doublecast.studio.pages import events, faces_api, jobs_panel, new, productions, uploads, verify
 from doublecast.studio.server import Studio, bare
 
 HOST = "127.0.0.1:8000"
@@ -46,7 +46,7 @@ class Client:
 
     def __post_init__(self) -> None:
         app = bare()
-        for module in (events, new, productions, uploads, verify, *self.extra):
+        for module in (events, faces_api, jobs_panel, new, productions, uploads, verify, *self.extra):
             module.register(self.studio, app)
         self.app = Gate(app, self.studio.access, self.studio.config)
         if self.inside:

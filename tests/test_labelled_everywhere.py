@@ -78,6 +78,7 @@ SITES = {
     ("faceset/record.py", "encode", "imencode"): NOBODY,
     ("faceset/browse.py", "_small", "imencode"): NOBODY,
     ("faceset/sheet.py", "save_sheet", "imencode"): NOBODY,
+    ("studio/pages/faces_api.py", "_jpeg", "imencode"): NOBODY,  # of faces as they were found
     ("studio/previews.py", "Previews.frame", "imencode"): NOBODY,  # the take as it was filmed
     ("faceset/exchange.py", "_encoded", "imencode"): NOBODY,
     ("faceset/curate.py", "_choose", "save_sheet"): NOBODY,

@@ -34,6 +34,7 @@ ALLOWED = {
 ENVIRONMENT = {
     "DOUBLECAST_KEYS": "folder of the user's keys",
     "DOUBLECAST_WEIGHTS": "folder of the weights",
+    "NICEGUI_STORAGE_PATH": "set, not read: a folder that is removed with the studio",
 }
 PASSED_ON = {"trust/sandbox.py"}  #: files that hand the whole environment to a process of their own, unread
 

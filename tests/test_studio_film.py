@@ -180,13 +180,6 @@ def test_a_file_that_is_no_film_is_not_sent_whatever_the_record_says(client: Cli
     assert "is no film" in client.get(f"/api/p/one/films/{ids(client)['secret.txt']}").json()["error"]
 
 
-def test_the_report_is_sent_without_any_rights(client: Client, folder: Path) -> None:
-    assert client.get("/api/p/one/report").status_code == 400
-    (folder / "report.html").write_text("<p>report")
-    answer = client.get("/api/p/one/report")
-    assert "sandbox" in answer.headers["content-security-policy"] and "report" in answer.text
-
-
 @pytest.mark.parametrize("name", ["", " a", "a ", ".a", "a.", "../a", "a/b", "a\\b", "a:b", "con", "a\n", "x" * 81])
 def test_names_that_lead_elsewhere(folder: Path, name: str) -> None:
     with pytest.raises(InputError, match="cannot name a film"):

@@ -11,7 +11,9 @@ from faces_clips import require_weights
 from playwright.sync_api import Locator, Page, expect
 from studio_browser import DEMO, Eyes, OpenPage, RunningStudio, StartStudio, settle
 
+from doublecast.faceset import FaceStore
 from doublecast.pipeline.activity import read_activity
+from doublecast.pipeline.looks import read_looks
 
 DROP = """(place, [name, data]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
@@ -72,6 +74,60 @@ def plays(video: Locator) -> None:
     video.page.wait_for_function("(video) => video.currentTime > 0.5", arg=video.element_handle())
     assert video.evaluate("(video) => [video.videoWidth, video.videoHeight]") == [640, 360]
     assert video.evaluate("(video) => video.webkitAudioDecodedByteCount > 0")
+
+
+def kept(folder: Path, side: str = "actor") -> set[int]:
+    """Ids of the faces that are not set aside."""
+    table = FaceStore(folder / side).table()
+    return {int(id) for id, reason in zip(table.id, table.reason, strict=True) if not reason}
+
+
+def test_curating_with_undo(studio: StartStudio, page: Page, open_page: OpenPage, demo_production: Path) -> None:
+    before = kept(demo_production)
+    running = studio(demo_production.parent)
+    page.goto(f"{running.base}/p/demo/faces?{running.url.partition('?')[2]}")
+    second = open_page(f"{running.base}/p/demo/faces", session=session_of(page))
+    grid = page.get_by_role("listbox", name="Faces")
+    grid.get_by_role("option").first.click()
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    expect(grid.get_by_role("option", selected=True)).to_have_count(4)
+    page.keyboard.press("x")
+    soon(lambda: len(kept(demo_production)) < len(before), what="setting aside")
+    aside = before - kept(demo_production)
+    assert 1 <= len(aside) <= 4
+    words = f"{len(before) - len(aside)} kept"
+    expect(page.get_by_text(words).first).to_be_visible()
+    expect(second.get_by_text(words).first).to_be_visible()  # the other tab sees it
+    page.keyboard.press("Control+z")
+    soon(lambda: kept(demo_production) == before, what="undo")
+    expect(second.get_by_text(f"{len(before)} kept").first).to_be_visible()
+    page.keyboard.press("Control+Shift+z")
+    soon(lambda: kept(demo_production) == before - aside, what="doing it again")
+
+
+DRAWN = "(canvas) => canvas.toDataURL()"  #: what a canvas shows
+
+
+@pytest.mark.slow
+def test_a_setting_shows_on_the_frame_and_a_shot_keeps_its_own(
+    studio: StartStudio, page: Page, open_page: OpenPage, demo_production: Path
+) -> None:
+    running = studio(demo_production.parent)
+    page.goto(f"{running.base}/p/demo/film?{running.url.partition('?')[2]}")
+    altered = page.get_by_role("img", name="with the new face (altered, labelled)")
+    expect(altered).to_be_visible(timeout=90_000)  # the preview's process starts
+    usual = altered.evaluate(DRAWN)
+    page.get_by_label("this shot only").check()
+    opacity = page.get_by_label("Opacity", exact=True)
+    opacity.focus()
+    page.keyboard.press("Home")
+    soon(lambda: altered.evaluate(DRAWN) != usual, seconds=30, what="another picture")
+    soon(lambda: read_looks(demo_production).shots != (), what="the shot's own look")
+    (own,) = read_looks(demo_production).shots
+    assert own.look.blend == 0 and read_looks(demo_production).usual.blend == 1
+    second = open_page(f"{running.base}/p/demo/film", session=session_of(page))
+    expect(second.get_by_text("own look", exact=False).first).to_be_visible()  # the other tab sees it
 
 
 def session_of(page: Page) -> tuple[str, str]:

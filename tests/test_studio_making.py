@@ -236,8 +236,8 @@ def test_jobs_go_on_from_their_card(out: Client, clips: Path) -> None:
     folder = out.studio.config.folder / "film"
     queue.pause(folder, "0001")
     assert out.get("/api/productions").json()[0]["again"] == "0001"
-    assert out.post("/api/p/film/again/0001").json() == {"state": "waiting"}
-    assert out.post("/api/p/film/again/..%2f1").status in (400, 404)
+    assert out.post("/api/p/film/jobs/0001/resume").json()["state"] == "waiting"
+    assert out.get("/api/productions").json()[0]["again"] is None
 
 
 def test_verdicts(out: Client, clips: Path) -> None:

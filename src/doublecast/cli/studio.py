@@ -24,7 +24,7 @@ def studio(
     root: Annotated[
         list[Path] | None, typer.Option(metavar="FOLDER", help="Takes may be chosen from here, too; repeatable.")
     ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the browser.")] = False,
+    headless: Annotated[bool, typer.Option("--no-browser", help="Do not open the browser.")] = False,
 ) -> None:
     """Open the studio: make and watch productions in the browser. Ctrl-C ends it; jobs that run go on."""
     from doublecast.studio.config import StudioConfig
@@ -38,7 +38,7 @@ def studio(
 
     def ready(url: str, _: "Studio") -> None:
         console.print(f"studio: {url}", highlight=False, soft_wrap=True, markup=False)
-        if not no_browser:
+        if not headless:
             import webbrowser
 
             webbrowser.open(url)

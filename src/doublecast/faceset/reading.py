@@ -23,6 +23,11 @@ _PLAIN = [name for name in SCHEMA.names if name not in ("tone", "crop")]
 BATCH = 128  #: faces read at a time: about 5 MB of crops
 
 
+def _made(place: Path) -> bool:
+    """Whether a file, or a dataset's folder of versions, is there: the folder comes before its first version."""
+    return any(place.iterdir()) if place.is_dir() else place.exists()
+
+
 class Stored:
     """The reading half of `FaceStore`, which see."""
 
@@ -39,12 +44,12 @@ class Stored:
         self._path, self._lock = str(path), FileLock(folder / "store.lock")
         self._versions, self._corrections = Versions(folder / "curation.lance"), Corrections(folder)
         places = (folder / "takes.json", path / "_versions", folder / "curation.lance" / "_versions")
-        if not all(place.exists() for place in places):
+        if not all(_made(place) for place in places):
             with self._lock:
                 Ledger(places[0])
-                if not places[1].exists():
+                if not _made(places[1]):
                     lance.write_dataset(pa.Table.from_batches([], SCHEMA), self._path, schema=SCHEMA, mode="create")
-                if not places[2].exists():
+                if not _made(places[2]):
                     self._versions.create()
         self._ledger = Ledger(places[0])
         if self._corrections.pending:

@@ -31,7 +31,7 @@ export default {
   data: () => ({ train: null }),
   computed: {
     found() { return this.train.evaluation; },
-    report() { return `/p/${encodeURIComponent(this.production)}/report`; },
+    report() { return `/api/p/${encodeURIComponent(this.production)}/report`; },
     film() { return `/p/${encodeURIComponent(this.production)}/film`; },
     since() {
       const model = this.train.models.find((m) => m.name === this.found.model), then = model && this.train.shown === model.name && this.train.previews.find((p) => p.step >= this.found.step);

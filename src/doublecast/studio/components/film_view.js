@@ -15,7 +15,7 @@ export default {
   <div class="film">
     <div v-if="problem" class="dc-problem" role="alert">{{ problem }}</div>
     <div v-if="loaded && !takes.length && !problem" class="dc-empty"><div>There is no take of the actor yet. Add the actor's and the target's takes first.</div>
-      <a class="dc-button" href="/">Productions</a></div>
+      <a class="dc-button primary" :href="'/p/' + encodeURIComponent(production) + '/takes'">Add takes</a></div>
     <template v-if="takes.length">
       <div class="film-main">
         <section class="film-view" aria-label="Picture">

@@ -1,5 +1,5 @@
 // All productions as cards; they follow what runs, whoever started it.
-import { call, clock } from "/static/api.js";
+import { call, clock, listen } from "/static/api.js";
 
 const DOING = { extract: "Finding faces", curate: "Sorting faces", train: "Training", convert: "Making the film", guard: "Checking the footage", report: "Writing the report" };
 
@@ -41,18 +41,17 @@ export default {
     </div>`,
   data() { return { cards: this.first, error: "", now: Date.now() / 1000 }; },
   mounted() {
-    this.source = new EventSource("/api/productions/events");
-    this.source.onmessage = () => this.load();
+    this.end = listen("/api/productions/events", () => this.load(), () => this.load());
     this.minute = setInterval(() => (this.now = Date.now() / 1000), 30000);
   },
-  unmounted() { this.source.close(); clearInterval(this.minute); },
+  unmounted() { this.end(); clearInterval(this.minute); },
   methods: {
     clock,
     async load() {
       try { this.cards = await call("/api/productions"); this.now = Date.now() / 1000; this.error = ""; } catch (error) { this.error = error.message; }
     },
     async again(card) {
-      try { await call(`/api/p/${encodeURIComponent(card.name)}/again/${card.again}`, { method: "POST" }); } catch (error) { this.error = error.message; }
+      try { await call(`/api/p/${encodeURIComponent(card.name)}/jobs/${card.again}/resume`, { method: "POST" }); } catch (error) { this.error = error.message; }
     },
     face: (card, side) => `/api/p/${encodeURIComponent(card.name)}/portrait/${side}?${card[side].face}`,
     names: (side) => (side.takes.length > 2 ? `${side.takes.slice(0, 2).join(", ")} and ${side.takes.length - 2} more` : side.takes.join(", ") || "not given yet"),

@@ -10,7 +10,7 @@ export default {
       <p class="dc-dim">{{ train.snapshots.length ? "You can go back to each of these." : "Keep the present state under a name before you try something; you can go back to it." }}</p>
       <form class="dc-row" v-if="trained" @submit.prevent="save">
         <label class="dc-hidden" for="dc-snapshot">Name of a new snapshot</label>
-        <input id="dc-snapshot" v-model.trim="name" maxlength="60" required placeholder="Name, such as “before the hair”">
+        <input id="dc-snapshot" v-model.trim="name" maxlength="60" required placeholder="Its name">
         <button type="submit" class="dc-button" :disabled="busy || !name">Save</button>
       </form>
       <ul v-if="train.snapshots.length" class="dc-kept">

@@ -9,13 +9,13 @@ from nicegui import ui
 from starlette.requests import Request
 
 from doublecast import __version__
+from doublecast.errors import DoublecastError
 from doublecast.production import SIDES
 from doublecast.studio.layout import Keys, frame, problem
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
 
-STATIC = "/static/faces"
 MODULES = sorted(path.stem for path in (Path(__file__).parents[1] / "static" / "faces").glob("*.js"))
 KEYS: Keys = (
     ("↑ ↓ ← →", "Move to another face; with Shift, select on the way"),
@@ -45,13 +45,17 @@ def register(studio: "Studio", app: FastAPI) -> None:
 
     @ui.page("/p/{name}/faces")
     def faces(request: Request, name: str, side: str = "actor") -> None:
-        studio.config.production(name)
-        ui.add_head_html(f'<link rel="stylesheet" href="/static/faces.css?{__version__}">')
-        known = side if side in SIDES else "actor"
-        data = f"/api/p/{quote(name, safe='')}/faces/{known}/columns"
-        ui.add_head_html(f'<link rel="preload" as="fetch" crossorigin href="{data}">')
-        ui.add_head_html("".join(f'<link rel="modulepreload" href="{STATIC}/{m}.js">' for m in MODULES))
         with frame(studio, request, f"Faces of {name}", section="faces", name=name, keys=KEYS):
+            try:
+                studio.config.production(name)
+            except DoublecastError as error:
+                problem(str(error))
+                return
             if side not in SIDES:
                 problem(f"the sides of a production are {' and '.join(SIDES)}, not {side!r}; this is the actor")
+            known = side if side in SIDES else "actor"
+            data = f"/api/p/{quote(name, safe='')}/faces/{known}/columns"
+            ui.add_head_html(f'<link rel="stylesheet" href="/static/faces.css?{__version__}">')
+            ui.add_head_html(f'<link rel="preload" as="fetch" crossorigin href="{data}">')
+            ui.add_head_html("".join(f'<link rel="modulepreload" href="/static/faces/{m}.js">' for m in MODULES))
             FaceGrid(name, known)

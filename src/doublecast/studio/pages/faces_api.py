@@ -183,7 +183,7 @@ def _curating(studio: "Studio", app: FastAPI) -> None:
     def revert(name: str, side: str, body: Document) -> Response:
         """body: number of the step to take back."""
         store, number = _some(studio, name, side), _field(body, "number")
-        if not isinstance(number, int) or not 0 <= number < 1 << 31:
+        if type(number) is not int or not 0 <= number < 1 << 31:
             raise InputError(f"a step has a whole number, got {number!r}")
         return _json({"version": store.revert(number)})
 
@@ -193,7 +193,7 @@ def _curating(studio: "Studio", app: FastAPI) -> None:
         folder, which, person = *_place(studio, name, side), _field(body, "person")
         store = _some(studio, name, side)
         people = sorted({int(n) for n in store.table().person if n >= 0})
-        if not isinstance(person, int) or person not in people:
+        if type(person) is not int or person not in people:
             raise InputError(f"there is no person {person!r}; there are {', '.join(map(str, people)) or 'none'}")
         job = queue.add(folder, "curate", {"side": which, "face": _by_screen_time(folder, which, person)})
         queue.start_worker(folder)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 TITLES = {
     "grow": "Mask size", "feather": "Soft edge", "colour": "Colour match", "sharpness": "Sharpness", "blend": "Opacity",
 }  # fmt: skip
-REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 Changes = Annotated[dict[str, float], Field(max_length=20)]
 KEPT = {"cache-control": "private, max-age=86400, immutable"}  #: a take's key names its content
 
@@ -122,14 +121,6 @@ def register(studio: "Studio", app: FastAPI) -> None:
             return StreamingResponse(zipped(path), media_type="application/zip", headers=headers)
         kind = "attachment" if download else "inline"
         return FileResponse(path, media_type=media(path), filename=found.name, content_disposition_type=kind)
-
-    @app.get("/api/p/{name}/report")
-    def report(name: str) -> Response:
-        path = config.production(name) / "report.html"
-        if not path.is_file() or path.is_symlink():
-            raise InputError(f"{name} has no report yet; it is written with the film")
-        headers = {"content-security-policy": REPORT_POLICY, "cache-control": "no-store"}
-        return FileResponse(path, media_type="text/html; charset=utf-8", headers=headers)
 
     @app.post("/api/p/{name}/render")
     def order(name: str, body: Order) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from starlette.requests import Request
 
 from doublecast import __version__
 from doublecast.errors import InputError
-from doublecast.pipeline import queue
 from doublecast.production import Side
 from doublecast.studio.cards import cards, portrait, state
 from doublecast.studio.layout import frame
@@ -78,14 +77,6 @@ def register(studio: "Studio", app: FastAPI) -> None:
                     yield ": alive\n\n"
 
         return StreamingResponse(stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
-
-    @app.post("/api/p/{name}/again/{job}")
-    def again(name: str, job: str) -> dict[str, str]:
-        """A job that was paused or has failed goes on."""
-        folder = studio.config.production(name)
-        state = queue.resume(folder, job).state
-        queue.start_worker(folder)
-        return {"state": state}
 
     @app.get("/api/p/{name}/portrait/{side}")
     def face(name: str, side: Side) -> Response:

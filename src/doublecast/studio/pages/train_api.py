@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from doublecast.studio.server import Studio
 
 USUAL: Mapping[str, Any] = {"minutes": 10.0, "size": 128, "prior": True, "device": "auto"}
-SEALED = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"  #: what a report may do: be seen
 MEANING = {
     "identity: distance to the target": "How far the film's faces are from the target's own, for a face recogniser.",
     "identity: distance to the actor": "How far they are from the actor's own.",
@@ -85,12 +84,6 @@ def register(studio: "Studio", app: FastAPI) -> None:
             raise InputError(f"{model} has no preview of step {step}")
         return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=86400"})
 
-    _register_results(studio, app)
-
-
-def _register_results(studio: "Studio", app: FastAPI) -> None:
-    config = studio.config
-
     @app.post("/api/p/{name}/train/snapshots/{action}")
     def change(name: str, action: Literal["save", "restore", "remove"], asked: Named) -> dict[str, Any]:
         folder = config.production(name)
@@ -100,14 +93,6 @@ def _register_results(studio: "Studio", app: FastAPI) -> None:
             return asdict(snapshots.restore(folder, asked.name))
         snapshots.remove(folder, asked.name)
         return {"removed": asked.name}
-
-    @app.get("/p/{name}/report")
-    def report(name: str) -> Response:
-        path = Production(config.production(name), create=False, lock=False).report
-        if path.is_symlink() or not path.is_file():
-            raise InputError(f"{name} has no report yet; it is written with the film")
-        headers = {"content-security-policy": SEALED, "cache-control": "no-store"}
-        return FileResponse(path, media_type="text/html; charset=utf-8", headers=headers)
 
 
 def model_of(folder: Path, model: str) -> Path:

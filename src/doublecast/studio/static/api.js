@@ -21,22 +21,48 @@ export async function call(path, { method = "GET", body, signal } = {}) {
   return json ? answer.json() : answer;
 }
 
+// Server-sent events of an address as long as the page can be seen: a browser opens six connections to a server at most,
+// so a hidden tab gives its own back. Calls `told(data)` for each, `again()` when a connection came back, since something
+// may have been missed. Returns a function that ends it.
+export function listen(address, told, again) {
+  let source = null, lost = false;
+  const open = () => {
+    source = new EventSource(address);
+    source.onmessage = (event) => told(event.data);
+    source.onerror = () => (lost = true);
+    source.onopen = () => {
+      if (lost) again();
+      lost = false;
+    };
+  };
+  const turn = () => {
+    if (!document.hidden && !source) open();
+    if (document.hidden && source) {
+      source.close();
+      source = null;
+      lost = true;
+    }
+  };
+  document.addEventListener("visibilitychange", turn);
+  turn();
+  return () => {
+    document.removeEventListener("visibilitychange", turn);
+    source?.close();
+  };
+}
+
 // Calls `changed(kinds)` with a Set of kinds ("activity", "jobs", "curation", ...; see watch.py) whenever something in
 // the production changed, whoever changed it; also after a lost connection came back, with the kind "reconnected".
-// Returns a function that ends it. All parts of a page share one connection: browsers open six to a server at most.
+// Returns a function that ends it. All parts of a page share one connection.
 const sources = new Map();
 export function follow(production, changed) {
   let shared = sources.get(production);
   if (!shared) {
-    const source = new EventSource(`/api/p/${encodeURIComponent(production)}/events`);
-    shared = { source, listeners: new Set(), lost: false };
-    const tell = (kinds) => [...shared.listeners].forEach((listener) => listener(kinds));
-    source.onmessage = (event) => tell(new Set(JSON.parse(event.data)));
-    source.onerror = () => (shared.lost = true);
-    source.onopen = () => {
-      if (shared.lost) tell(new Set(["reconnected"]));
-      shared.lost = false;
-    };
+    const listeners = new Set();
+    const tell = (kinds) => [...listeners].forEach((listener) => listener(kinds));
+    const address = `/api/p/${encodeURIComponent(production)}/events`;
+    const end = listen(address, (data) => tell(new Set(JSON.parse(data))), () => tell(new Set(["reconnected"])));
+    shared = { listeners, end };
     sources.set(production, shared);
   }
   const listener = (kinds) => changed(kinds);
@@ -44,7 +70,7 @@ export function follow(production, changed) {
   return () => {
     shared.listeners.delete(listener);
     if (shared.listeners.size || sources.get(production) !== shared) return;
-    shared.source.close();
+    shared.end();
     sources.delete(production);
   };
 }

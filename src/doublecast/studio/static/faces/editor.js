@@ -61,7 +61,7 @@ export class Editor {
       this.told = told;
       this.land = new Landmarks(told.points, this.recipe);
       this.stage.show(picture, told, this.land, this.recipe.handles);
-      if (this.boxes.covered.checked) this.cover();
+      if (this.boxes.covered.checked) this.cover({ quiet: true });
       this.tell();
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -102,15 +102,15 @@ export class Editor {
     if (key === "handles") this.note.textContent = on ? "Drag a handle, or choose one with Tab and move it with the arrow keys (Shift: ten pixels)." : "";
     if (key === "covered" && on) this.cover();
   }
-  async cover() {
+  async cover({ quiet = false } = {}) {
     const id = this.id;
-    this.note.textContent = "Looking for what hides the face…";
+    if (!quiet) this.note.textContent = "Looking for what hides the face…";
     try {
       const { covered } = await call(`${this.page.base()}/covered?face=${id}`);
       if (this.id !== id) return;
       this.stage.covered = covered;
       this.stage.draw();
-      this.note.textContent = covered.length ? `${covered.length} of 468 points of the face are hidden.` : "Nothing hides the face.";
+      if (!quiet) this.note.textContent = covered.length ? `${covered.length} of 468 points of the face are hidden.` : "Nothing hides the face.";
     } catch (error) {
       this.note.textContent = "";
       this.fail(error);

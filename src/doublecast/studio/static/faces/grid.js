@@ -116,7 +116,7 @@ export class Grid {
     for (const cell of this.spare) {
       if (cell.style.display === "none") continue;
       cell.style.display = "none";
-      cell.removeAttribute("id");
+      for (const name of ["id", "aria-posinset"]) cell.removeAttribute(name);
     }
     this.drawHeads(low, high);
     const ahead = Math.max(-600, Math.min(600, 12 * (low - (this.was ?? low))));

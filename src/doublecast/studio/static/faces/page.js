@@ -39,7 +39,6 @@ class Page {
     root.append(this.beside, this.main, this.editor.dialog);
     this.toast = new Toast(root);
     this.root = root;
-    root.closest("main")?.classList.add("fc-page");
     const size = Number(localStorage.getItem(SIZE)) || 112;
     this.filters.size.value = size;
     this.resize(size);
@@ -87,7 +86,7 @@ class Page {
       this.refresh();
       this.work.look();
       this.history.load();
-      await this.loadPoses();
+      this.loadPoses();
     } catch (error) {
       this.fail(error);
     }
@@ -160,6 +159,7 @@ class Page {
       const { distance } = await call(`${this.base()}/alike?face=${id}&by=${by}`);
       if (distance.every((v) => v === null)) throw new Error("This face was never recognised, so it cannot be compared by identity; choose another one.");
       this.distance = Float64Array.from(distance, (v) => (v === null ? NaN : v));
+      this.distance[this.faces.row.get(id)] = -1; // before those that are as near because they have its track's vector
       return this.distance.length === this.faces.length;
     } catch (error) {
       this.distanceOf = null;
@@ -223,8 +223,10 @@ class Page {
   post(path, body) {
     return call(`${this.base()}/${path}`, { method: "POST", body });
   }
-  async mark(ids, aside) {
-    if (!ids.length) return;
+  mark(ids, aside) {
+    return ids.length ? this.inTurn(() => this.markNow(ids, aside)) : Promise.resolve();
+  }
+  async markNow(ids, aside) {
     try {
       const { version } = await this.post(aside ? "set-aside" : "bring-back", { ids });
       this.history.add(version, ids);
@@ -241,8 +243,15 @@ class Page {
     await this.load();
     return version;
   }
+  // Steps are done one after the other, however quickly they are asked for.
+  inTurn(run) {
+    return (this.turns = (this.turns || Promise.resolve()).then(run));
+  }
   // Takes back this tab's newest step, or exactly the one that a message offers.
-  async undo(version = null, redo = false) {
+  undo(version = null, redo = false) {
+    return this.inTurn(() => this.undoNow(version, redo));
+  }
+  async undoNow(version, redo) {
     try {
       const newest = this.history.done[this.history.done.length - 1];
       if (version !== null && (!newest || newest.version !== version)) {
@@ -257,7 +266,10 @@ class Page {
       this.toast.show(error.message, { bad: true });
     }
   }
-  async takeBack(step) {
+  takeBack(step) {
+    return this.inTurn(() => this.takeBackNow(step));
+  }
+  async takeBackNow(step) {
     try {
       this.history.add(await this.revert(step.number), []);
       this.toast.show(`Step ${step.number} taken back.`);

@@ -23,15 +23,15 @@ export class Stage {
     this.watch.observe(this.root);
   }
   show(picture, told, land, handles) {
-    const same = this.told && this.told.facts.id === told.facts.id;
-    this.picture?.close?.();
+    const same = this.told?.facts.id === told.facts.id, still = same && this.told.offset.join() === told.offset.join() && this.told.scale === told.scale;
+    this.picture?.close();
     Object.assign(this, { picture, told, land });
     if (!same) this.covered = [];
     if (this.buttons?.length !== handles.length) {
       this.buttons = handles.map((n) => el("button.fe-handle", { type: "button", "data-n": n, "aria-label": NAMES[n] || `landmark ${n}`, title: NAMES[n] }));
       this.handles.replaceChildren(...this.buttons);
     }
-    if (same) this.draw();
+    if (still) this.draw();
     else this.fit();
   }
   blank() {
