@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlencode
 
@@ -41,10 +42,11 @@ class Client:
     studio: Studio
     inside: bool = True
     cookies: dict[str, str] = field(default_factory=dict)
+    extra: tuple[ModuleType, ...] = ()  #: further modules with routes
 
     def __post_init__(self) -> None:
         app = bare()
-        for module in (events, faces_api, jobs_panel, new, productions, uploads, verify):
+        for module in (events, faces_api, jobs_panel, new, productions, uploads, verify, *self.extra):
             module.register(self.studio, app)
         self.app = Gate(app, self.studio.access, self.studio.config)
         if self.inside:
@@ -147,6 +149,6 @@ def studio(folder: Path, **options: Any) -> Studio:
     return Studio(config, Access(config))
 
 
-def client(folder: Path, *, inside: bool = True, **options: Any) -> Client:
-    """A client of a studio of its own. inside: with a session."""
-    return Client(studio(folder, **options), inside)
+def client(folder: Path, *, inside: bool = True, extra: tuple[ModuleType, ...] = (), **options: Any) -> Client:
+    """A client of a studio of its own. inside: with a session. extra: further modules with routes."""
+    return Client(studio(folder, **options), inside, extra=extra)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from doublecast.disk import atomic_write, disk_errors, fingerprint, key_of
+from doublecast.disk import atomic_write, disk_errors, fingerprint, key_of, open_own
 from doublecast.errors import OutputError
+from doublecast.lock import FileLock
 
 
 def test_atomic_write_replaces_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,3 +50,22 @@ def test_fingerprint(tmp_path: Path) -> None:
 
 def test_keys_differ() -> None:
     assert len({key_of(1), key_of("1"), key_of(1, None), key_of((1,)), key_of()}) == 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_locks_and_logs_are_not_written_through_links(tmp_path: Path) -> None:
+    """A production from another machine may hold links to any file of the user's."""
+    with open_own(tmp_path / "log") as file:
+        file.write(b"one\n")
+    with open_own(tmp_path / "log") as file:
+        file.write(b"two\n")
+    assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
+    victim = tmp_path / "victim"
+    victim.write_text("keep this")
+    for name, target in (("link", victim), ("loose", tmp_path / "new")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(OSError, match="symbolic links"):
+            open_own(tmp_path / name)
+        with pytest.raises(OutputError, match="symbolic links"), FileLock(tmp_path / name):
+            pass
+    assert victim.read_text() == "keep this" and not (tmp_path / "new").exists()

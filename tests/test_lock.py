@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pipeline_clips import environment
 
-from doublecast.errors import InUseError, OutputError
+from doublecast.errors import InUseError, OutputError, ProductionError
 from doublecast.lock import FileLock, OwnedLock, alive, holder_of
 from doublecast.production import Production, holder
 
@@ -115,3 +115,15 @@ def test_a_lock_that_stays_taken(tmp_path: Path, shared: bool) -> None:
 def test_a_lock_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"), FileLock(tmp_path / "none" / "lock"):
         pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_a_lock_that_is_a_link_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("keep this")
+    Production(tmp_path / "p").close()
+    (tmp_path / "p" / "lock").unlink()
+    (tmp_path / "p" / "lock").symlink_to(victim)
+    with pytest.raises(ProductionError, match="symbolic links"):
+        Production(tmp_path / "p")
+    assert victim.read_text() == "keep this"

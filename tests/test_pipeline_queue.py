@@ -17,7 +17,7 @@ from pipeline_clips import ACTOR, BASIS, TARGET, count_frames, environment
 from typer.testing import CliRunner
 
 from doublecast.cli import app
-from doublecast.errors import ConsentError, InputError, InUseError, ProductionError
+from doublecast.errors import ConsentError, InputError, InUseError, OutputError, ProductionError
 from doublecast.events import Event, Listener, Note, ignore
 from doublecast.model.networks import SIZES as REAL_SIZES
 from doublecast.model.standing import newest
@@ -455,6 +455,18 @@ def test_a_real_worker_makes_the_film_is_killed_stopped_and_resumed(
             os.kill(pid, signal.SIGKILL)
     log = (folder / "jobs" / "worker.log").read_text()
     assert "train" in log and "Traceback" not in log
+
+
+@posix
+def test_the_workers_log_is_not_written_through_a_link(folder: Path, tmp_path: Path) -> None:
+    """A production from another machine may hold one to a file that a shell reads."""
+    victim = tmp_path / "profile"
+    victim.write_text("keep this\n")
+    add(folder, "train", {"minutes": 1})
+    (folder / "jobs" / queue.LOG).symlink_to(victim)
+    with pytest.raises(OutputError, match="symbolic links"):
+        start_worker(folder)
+    assert victim.read_text() == "keep this\n" and queue.worker(folder) is None
 
 
 def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from doublecast.errors import InputError
 from doublecast.production import Production
 from doublecast.studio import access
 from doublecast.studio.access import Access
+from doublecast.studio.cards import cards
 from doublecast.studio.config import StudioConfig
 from doublecast.studio.places import listing, takes_of
 
@@ -253,6 +254,27 @@ def test_a_report_runs_nothing_and_links_are_not_followed(tmp_path: Path) -> Non
     assert out.get("/api/p/b/report").status == 400
     assert out.get("/api/p/b/people/actor").status == 400
     assert out.get("/api/p/a/portrait/..").status in (404, 422)
+
+
+@pytest.mark.parametrize(
+    "place", ["report.html", "jobs", "model-128/previews", "model-128/log.jsonl", "jobs/worker.log"]
+)
+def test_a_production_with_a_link_out_is_not_opened(tmp_path: Path, place: str) -> None:
+    """What lies in a production is read, sent, appended to and removed."""
+    made = studio(tmp_path / "P")
+    Production(tmp_path / "P" / "hostile").close()
+    (tmp_path / "elsewhere").mkdir()
+    path = tmp_path / "P" / "hostile" / place
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=f"{place} in the production 'hostile' is a link that leads out"):
+        made.config.production("hostile")
+    [card] = cards(made)
+    assert card["address"] is None and "leads out" in card["problems"]
+    assert (
+        StudioConfig(tmp_path / "P", roots=(tmp_path / "elsewhere",)).production("hostile")
+        == path.parents[place.count("/")]
+    )
 
 
 def test_nothing_is_listed_outside_of_the_roots(tmp_path: Path) -> None:

@@ -223,11 +223,13 @@ def test_whatever_was_started_in_a_terminal_can_be_paused(
 def test_jobs_name_files_of_the_studio_s_folders_only(folder: Path, tmp_path: Path) -> None:
     config = StudioConfig(folder.parent)
     inside = folder.parent / "film.mp4"
-    assert checked(config, {"output": str(inside), "minutes": 3})["output"] == str(inside)
-    assert checked(config, {"takes": [f"{folder}/../film.mp4"]})["takes"] == [str(inside)]
-    assert checked(config, {"consent": f"release:{inside}"})["consent"] == f"release:{inside}"
+    inside.write_bytes(b"x")
+    film = folder / "film.mp4"
+    assert checked(config, folder, {"output": str(film), "minutes": 3})["output"] == str(film)
+    assert checked(config, folder, {"takes": [f"{folder}/../film.mp4"]})["takes"] == [str(inside)]
+    assert checked(config, folder, {"consent": f"release:{inside}"})["consent"] == f"release:{inside}"
     told = {"actor_consent": "licensed:Pexels licence, https://x", "target_consent": None, "consent": "self"}
-    assert checked(config, told) == told
+    assert checked(config, folder, told) == told
     outside = str(tmp_path / "film.mp4")
     Path(outside).write_bytes(b"x")
     bad: list[dict[str, Any]] = [
@@ -237,7 +239,7 @@ def test_jobs_name_files_of_the_studio_s_folders_only(folder: Path, tmp_path: Pa
     ]  # fmt: skip
     for options in bad:
         with pytest.raises(InputError, match="outside the folders of this studio"):
-            checked(config, options)
+            checked(config, folder, options)
 
 
 def test_snapshots_are_kept_gone_back_to_and_removed(client: Client, folder: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from typing import IO
 
 from doublecast.errors import OutputError
 
@@ -49,6 +50,15 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise OutputError(disk_message(path, error)) from error
+
+
+def open_own(path: Path) -> IO[bytes]:
+    """A file of ours to read and append to, made where it is not there; OSError where a link stands in its place.
+
+    For locks and logs, which are written in place: a production from another machine may hold links to any file.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "a+b")
 
 
 def sync_file(path: Path) -> None:

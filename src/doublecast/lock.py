@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from doublecast.disk import disk_message
+from doublecast.disk import disk_message, open_own
 from doublecast.errors import InUseError, OutputError
 
 _PAUSE = 0.02  #: seconds between two attempts
@@ -23,7 +23,7 @@ class OwnedLock:
 
         Raises InUseError, OSError where the file cannot be written.
         """
-        self._file = path.open("a+b")
+        self._file = open_own(path)
         end = time.monotonic() + wait
         while not _try(self._file):
             if time.monotonic() >= end:
@@ -100,7 +100,7 @@ class FileLock:
 
     def _taken(self, end: float) -> IO[bytes]:
         try:
-            file = self.path.open("a+b")
+            file = open_own(self.path)
         except OSError as error:
             raise OutputError(disk_message(self.path, error)) from error
         while not _try(file):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -36,6 +37,10 @@ def _paths(value: Any) -> bool:
     return _text(value) or (isinstance(value, list | tuple) and bool(value) and all(map(_text, value)))
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _label(value: Any) -> bool:
     return isinstance(value, Mapping) and all(name in LABEL and (v is None or _text(v)) for name, v in value.items())
 
@@ -46,7 +51,7 @@ def _takes() -> Option:
 
 _SIDE = Option(" or ".join(SIDES), lambda v: isinstance(v, str) and v in SIDES, required=True)
 _OUTPUT = Option("the path of a film, or of a folder for pictures", _text, required=True, path=True)
-_MINUTES = Option("a number more than 0", lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v > 0)
+_MINUTES = Option("a number more than 0", lambda v: _number(v) and 0 < v < inf)
 _SIZE = Option(f"one of {', '.join(map(str, SIZES))}", lambda v: isinstance(v, int) and v in SIZES)
 _DEVICE = Option(f"one of {', '.join(DEVICES)}", lambda v: isinstance(v, str) and v in DEVICES)
 _FLAG = Option("true or false", lambda v: isinstance(v, bool))

@@ -24,7 +24,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Literal, TypeAlias, get_args
 
-from doublecast.disk import atomic_write, disk_message
+from doublecast.disk import atomic_write, disk_message, open_own
 from doublecast.errors import InputError, OutputError
 from doublecast.events import Listener, Note, ignore
 from doublecast.lock import OwnedLock, holder_of
@@ -153,8 +153,9 @@ def start_worker(folder: Path | str) -> None:
     command = [sys.executable, "-P", "-m", "doublecast", "jobs", "run", str(folder)]
     flags = 0x00000208 if sys.platform == "win32" else 0  # DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
     try:
-        anew = log.exists() and log.stat().st_size > _LOG_BYTES
-        with log.open("wb" if anew else "ab") as out:
+        with open_own(log) as out:
+            if out.tell() > _LOG_BYTES:
+                out.truncate(0)
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, creationflags=flags
             )

@@ -3,7 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
-from doublecast.disk import disk_errors, key_of
+from doublecast.disk import disk_errors, key_of, open_own
 from doublecast.errors import ModelError, ProductionError
 from doublecast.events import Event, Listener, Saved, Step, ignore
 from doublecast.faceset import FaceStore
@@ -92,8 +92,8 @@ def model_folder(job: Production, size: int | None = None) -> Path:
 def _keep(folder: Path, event: Event) -> None:
     if isinstance(event, Step):
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(log_text([event]))
+        with open_own(folder / LOG) as file:
+            file.write(log_text([event]).encode())
     elif isinstance(event, Saved):
         path = folder / PREVIEWS / f"{event.step:08d}.png"
         save_picture(path, event.preview, label=Label(), statement=PREVIEW)

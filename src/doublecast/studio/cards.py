@@ -56,6 +56,7 @@ def _card(studio: "Studio", seen: Overview) -> dict[str, Any]:
         studio.config.place(name)
     except InputError as error:  # made by the command line; no address leads to it
         problems = f"{error}. Rename the folder to open it here"
+    problems = problems or studio.config.links_out(seen.folder)
     now = seen.activity if seen.activity is not None and seen.activity.state == "running" else None
     if now is not None:
         section = COMMANDS.get(now.command, section)

@@ -1,6 +1,7 @@
 """What a studio is started with, and which folders its pages may touch."""
 
 import ipaddress
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,14 @@ DEVICES = frozenset(
 )  #: names that Windows keeps for itself
 FORBIDDEN = '/\\:*?"<>|'  #: characters that not every system has in names of files
 GIB = 1 << 30
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:  # gone meanwhile, or not ours to read
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,32 @@ class StudioConfig:
         folder = self.place(name)
         if not (folder / RECORD).is_file():
             raise InputError(f"there is no production {name!r} in {self.folder}")
+        wrong = self.links_out(folder)
+        if wrong:
+            raise InputError(wrong)
         return folder
+
+    def links_out(self, folder: Path) -> str:
+        """What is wrong with a production that holds a link out of the folders of this studio, "" for nothing.
+
+        It may come from another machine, and what lies in it is read, sent and changed. Entries of the production and
+        of its folders are looked at, not what lies deeper.
+        """
+        for place in (folder, *(Path(entry) for entry in _entries(folder) if entry.is_dir(follow_symlinks=False))):
+            for entry in _entries(place):
+                if entry.is_symlink() and not self._leads_inside(entry.path):
+                    return (
+                        f"{Path(entry).relative_to(folder)} in the production {folder.name!r} is a link that leads out "
+                        "of the folders of this studio; remove it, or start the studio with --root to allow that folder"
+                    )
+        return ""
+
+    def _leads_inside(self, path: str) -> bool:
+        try:
+            self.allowed(path)
+        except InputError:
+            return False
+        return True
 
     def place(self, name: str) -> Path:
         """Where a production of this name lies or would lie. Raises InputError for a name that leads elsewhere."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ THEME = "doublecast_theme"  #: cookie that remembers light or dark
 
 def path_of(name: str, section: str = "faces") -> str:
     """Address of a production's page."""
-    return f"/p/{quote(name, safe='')}/{section}"
+    return f"/p/{quote(name, safe='', errors='replace')}/{section}"
 
 
 @contextmanager
@@ -55,7 +56,9 @@ def frame(
             _tools(studio)
     _overlay([*keys, *(IN_PRODUCTION if name is not None else ()), *EVERYWHERE])
     with ui.element("div").classes("dc-main").props("id=main tabindex=-1"):  # in the <main> that is around all pages
-        ui.html(title, sanitize=True, tag="h1").classes("dc-hidden" if section in ("faces", "film") else "dc-title")
+        ui.html(escape(title), sanitize=False, tag="h1").classes(
+            "dc-hidden" if section in ("faces", "film") else "dc-title"
+        )
         yield
 
 

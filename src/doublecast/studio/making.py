@@ -280,12 +280,13 @@ def _basis_text(basis: Ground, evidence: Path | None) -> str:
     if basis.kind in NEEDS and not detail:
         asks = next(str(known["asks"]) for known in bases() if known["kind"] == basis.kind)
         raise InputError(f"this basis says nothing by itself; give it: {asks[0].lower()}{asks[1:]}")
-    if basis.kind == "licensed" and detail and _leads_to_file(detail):
+    if basis.kind == "licensed" and detail and leads_to_file(detail):
         raise InputError("to give the licence as a file, choose the file")
     return f"{basis.kind}:{detail}" if detail and basis.kind not in ("self", "synthetic") else basis.kind
 
 
-def _leads_to_file(text: str) -> bool:
+def leads_to_file(text: str) -> bool:
+    """Whether `trust.basis` would take a licence's text for the path of a file."""
     try:
         return Path(text).expanduser().is_file()
     except (OSError, RuntimeError, ValueError):

@@ -13,12 +13,13 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from doublecast.errors import DoublecastError, InputError, OutputError
 from doublecast.studio.access import Access, Gate
 from doublecast.studio.config import StudioConfig
+from doublecast.studio.plain import PlainJSON
 from doublecast.studio.uploads import BusyError, TooLargeError, Uploads
 from doublecast.studio.watch import Watcher
 
@@ -92,7 +93,7 @@ def application(studio: Studio) -> Gate:
 
 def bare() -> FastAPI:
     """The application before any page: static files, and errors in the words of the command line."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, default_response_class=PlainJSON)
     app.add_exception_handler(DoublecastError, _told)
     app.add_exception_handler(RequestValidationError, _odd)
     app.mount("/static", _Static(directory=STATIC), name="static")
@@ -108,18 +109,18 @@ class _Static(StaticFiles):
         return answer
 
 
-async def _told(request: Request, error: Exception) -> JSONResponse:
+async def _told(request: Request, error: Exception) -> PlainJSON:
     """What the user did wrong, in the words of the command line, with the fields of a form that it belongs to."""
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
     fields = {name: getattr(error, name) for name in ("field", "errors") if hasattr(error, name)}
-    return JSONResponse({"error": str(error), **fields}, status)
+    return PlainJSON({"error": str(error), **fields}, status)
 
 
-async def _odd(request: Request, error: Exception) -> JSONResponse:
+async def _odd(request: Request, error: Exception) -> PlainJSON:
     """A request that no page of ours sends."""
     first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
     place = ".".join(str(part) for part in first["loc"][1:])
-    return JSONResponse({"error": f"{place}: {first['msg']}".strip(": ")}, 422)
+    return PlainJSON({"error": f"{place}: {first['msg']}".strip(": ")}, 422)
 
 
 def _bound(config: StudioConfig) -> socket.socket:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Query
-from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from doublecast.errors import DoublecastError, InputError
@@ -20,6 +20,7 @@ from doublecast.pipeline.shots import film_takes, shots
 from doublecast.pipeline.takes import actor_take
 from doublecast.production import Production
 from doublecast.studio.films import FORMATS, film_of, films, label_values, media, render, told, zipped
+from doublecast.studio.plain import PlainJSON
 from doublecast.studio.previews import Previews
 from doublecast.trust.label import CORNERS, STYLES
 from doublecast.trust.lettering import WORDS
@@ -98,7 +99,7 @@ def register(studio: "Studio", app: FastAPI) -> None:
         try:
             answer = previews.pair(config.production(name), request, client=f"{name}/{client}", number=number)
         except DoublecastError as error:
-            return JSONResponse({"error": str(error), "kind": type(error).__name__}, 400)
+            return PlainJSON({"error": str(error), "kind": type(error).__name__}, 400)
         if answer is None:
             return Response(status_code=204)
         document, old, new = answer
@@ -200,7 +201,7 @@ def question(take: str, index: int, look: str, label: str, width: int, newest: b
 def _object(text: str, what: str) -> Mapping[str, Any]:
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the {what} must be JSON, got {text[:80]!r}") from error
     if not isinstance(values, dict):
         raise InputError(f"the {what} must be a JSON object, got {text[:80]!r}")

@@ -14,13 +14,17 @@ from doublecast.pipeline import queue
 from doublecast.pipeline.activity import read_activity, stop
 from doublecast.pipeline.options import KINDS
 from doublecast.studio.config import StudioConfig
+from doublecast.studio.films import FOLDER
+from doublecast.studio.making import leads_to_file
+from doublecast.studio.places import takes_of
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
 
 Action = Literal["cancel", "pause", "resume"]
-PATHS = ("actor", "target", "takes", "output")  #: options that name files or folders
-BASES = ("actor_consent", "target_consent", "consent")  #: options that may name a file after a colon
+TAKES = ("actor", "target", "takes")  #: options that name takes
+BASES = ("actor_consent", "target_consent", "consent")  #: options that may name a file of evidence
+MADE = {".mp4", ".mov", ".mkv"}  #: suffixes of films
 
 
 class JobsPanel(ui.element, component="../components/jobs.js"):
@@ -77,35 +81,43 @@ def work(folder: Path) -> dict[str, Any]:
 def start(config: StudioConfig, folder: Path, kind: str, options: Mapping[str, Any]) -> queue.Job:
     """Put a job into the queue and see that somebody works on it.
 
-    Raises InputError: an unknown kind, or a path outside the folders of this studio.
+    Raises InputError: an unknown kind, a path outside the folders of this studio, or a film outside the production.
     """
     if kind not in KINDS:
         raise InputError(f"there is no job of kind {kind!r}; kinds are: {', '.join(KINDS)}")
-    job = queue.add(folder, kind, checked(config, options))
+    job = queue.add(folder, kind, checked(config, folder, options))
     queue.start_worker(folder)
     return job
 
 
-def checked(config: StudioConfig, options: Mapping[str, Any]) -> dict[str, Any]:
+def checked(config: StudioConfig, folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a job with the real paths of files they name. Raises InputError, see `StudioConfig.allowed`."""
     found = dict(options)
-    for name in PATHS:
+    for name in TAKES:
         value = found.get(name)
-        if isinstance(value, list):
-            found[name] = [str(config.allowed(str(path))) for path in value]
-        elif value is not None:
-            found[name] = str(config.allowed(str(value)))
+        if value is not None:
+            given = value if isinstance(value, list) else [value]
+            found[name] = [str(config.existing(str(path))) for path in given]  # no patterns, and no links to elsewhere
+            takes_of(config, found[name])
+    if found.get("output") is not None:
+        found["output"] = str(_output(config, folder, str(found["output"])))
     for name in BASES:
         kind, colon, detail = str(found.get(name) or "").partition(":")
-        if colon and kind.strip().lower() in ("release", "licensed"):
+        if colon and found[name] is not None:
             found[name] = _basis(config, kind.strip().lower(), detail.strip().strip("\"'").strip())
     return found
 
 
+def _output(config: StudioConfig, folder: Path, text: str) -> Path:
+    """Where a film is made: in the production, so that no page writes over footage or another production."""
+    path, root = config.allowed(text), folder.resolve()
+    if path.parent == root / FOLDER or (path.parent == root and path.suffix.lower() in MADE):
+        return path
+    raise InputError(f"{text}: the studio makes films in {folder / FOLDER}; the command line makes them anywhere")
+
+
 def _basis(config: StudioConfig, kind: str, detail: str) -> str:
-    """A basis whose detail is a file (always for a release, perhaps for a licence), which would be read."""
-    try:
-        is_file = kind == "release" or Path(detail).expanduser().is_file()
-    except (OSError, ValueError, RuntimeError):  # a text that cannot be a path
-        is_file = False
-    return f"{kind}:{config.allowed(detail) if is_file else detail}"
+    """A basis as `trust.basis` reads it: what it would take for a file must lie in the folders of this studio."""
+    if kind == "release" or (kind == "licensed" and leads_to_file(detail)):
+        return f"{kind}:{config.allowed(detail)}"
+    return f"{kind}:{detail}"

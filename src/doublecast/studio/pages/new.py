@@ -15,6 +15,7 @@ from doublecast.studio import cards
 from doublecast.studio.layout import empty, frame, path_of, problem
 from doublecast.studio.making import More, Wish, add_takes, bases, choose, make, open_question
 from doublecast.studio.pages.productions import styles
+from doublecast.studio.plain import plain
 from doublecast.trust.lettering import WORDS
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class MoreTakes(ui.element, component="../components/more_takes.js"):
 
     def __init__(self, production: str, *, limit: int, recorded: dict[Side, bool], takes: dict[str, list[str]]) -> None:
         super().__init__()
-        self._props.update(production=production, bases=bases(), limit=limit, recorded=recorded, takes=takes)
+        self._props.update(production=production, bases=bases(), limit=limit, recorded=recorded, takes=plain(takes))
 
 
 class PersonChoice(ui.element, component="../components/person_choice.js"):

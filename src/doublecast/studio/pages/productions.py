@@ -14,6 +14,7 @@ from doublecast.errors import InputError
 from doublecast.production import Side
 from doublecast.studio.cards import cards, portrait, state
 from doublecast.studio.layout import frame
+from doublecast.studio.plain import plain
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
@@ -38,7 +39,7 @@ class ProductionCards(ui.element, component="../components/production_cards.js")
 
     def __init__(self, first: list[dict[str, Any]]) -> None:
         super().__init__()
-        self._props["first"] = first
+        self._props["first"] = plain(first)
 
 
 def styles() -> None:

@@ -7,7 +7,8 @@ from nicegui import ui
 from starlette.requests import Request
 
 from doublecast import __version__
-from doublecast.studio.layout import Keys, frame
+from doublecast.errors import DoublecastError
+from doublecast.studio.layout import Keys, frame, problem
 from doublecast.studio.pages import train_api
 from doublecast.studio.pages.jobs_panel import JobsPanel
 
@@ -56,17 +57,23 @@ def register(studio: "Studio", app: FastAPI) -> None:
 
     @ui.page("/p/{name}/train")
     def train(request: Request, name: str) -> None:
-        studio.config.production(name)
         ui.add_head_html(f'<link rel="stylesheet" href="/static/train.css?{__version__}">')
-        with (
-            frame(studio, request, f"Train {name}", section="train", name=name, keys=KEYS),
-            ui.element("div").classes("dc-train"),
-        ):
-            with ui.element("div").classes("dc-train-side"):
-                TrainControl(name)
-                JobsPanel(name)
-                Snapshots(name)
-            with ui.element("div").classes("dc-train-main"):
-                PreviewSlider(name)
-                LossChart(name)
-                Evaluation(name)
+        with frame(studio, request, f"Train {name}", section="train", name=name, keys=KEYS):
+            try:
+                studio.config.production(name)
+            except DoublecastError as error:
+                problem(str(error))
+                return
+            _parts(name)
+
+
+def _parts(name: str) -> None:
+    with ui.element("div").classes("dc-train"):
+        with ui.element("div").classes("dc-train-side"):
+            TrainControl(name)
+            JobsPanel(name)
+            Snapshots(name)
+        with ui.element("div").classes("dc-train-main"):
+            PreviewSlider(name)
+            LossChart(name)
+            Evaluation(name)

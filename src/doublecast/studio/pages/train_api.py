@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import FastAPI, Query
+from fastapi import Path as PathParam
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 
@@ -77,9 +78,9 @@ def register(studio: "Studio", app: FastAPI) -> None:
         return curves.of(model_of(config.production(name), model) / LOG).thinned(axis, points)
 
     @app.get("/api/p/{name}/train/{model}/previews/{step}.png")
-    def preview(name: str, model: str, step: int) -> Response:
+    def preview(name: str, model: str, step: Annotated[int, PathParam(ge=0, lt=10**12)]) -> Response:
         path = model_of(config.production(name), model) / PREVIEWS / f"{step:08d}.png"
-        if not path.is_file() or path.is_symlink():
+        if path.is_symlink() or not path.is_file():
             raise InputError(f"{model} has no preview of step {step}")
         return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=86400"})
 

@@ -17,6 +17,7 @@ from doublecast.production import Production
 from doublecast.studio.layout import frame
 from doublecast.studio.making import Given
 from doublecast.studio.pages.productions import styles
+from doublecast.studio.plain import plain
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
@@ -30,7 +31,7 @@ class VerifyFile(ui.element, component="../components/verify_file.js"):
 
     def __init__(self, *, limit: int, productions: list[str]) -> None:
         super().__init__()
-        self._props.update(limit=limit, productions=productions)
+        self._props.update(limit=limit, productions=plain(productions))
 
 
 class Asked(BaseModel):
