@@ -2,9 +2,9 @@
 import { call, follow } from "/static/api.js";
 import { isBusy, refreshJobs, watchJobs } from "/static/jobs.js";
 import { onLabel, chosen, STYLES, CORNERS } from "/static/film_label.js";
+import { bytes } from "/static/upload.js";
 
 const FORMATS = { mp4: "MP4 (H.264, with sound)", mov: "MOV (H.264, with sound)", mkv: "MKV (H.264, with sound)", png: "Folder of PNG pictures" };
-const size = (bytes) => (bytes > 1e9 ? (bytes / 1e9).toFixed(1) + " GB" : bytes > 1e6 ? (bytes / 1e6).toFixed(1) + " MB" : Math.ceil(bytes / 1e3) + " kB");
 
 export default {
   template: `
@@ -31,7 +31,7 @@ export default {
           </div>
           <div class="film-about">
             <h3>{{ film.name }}</h3>
-            <p class="dc-dim">{{ when(film.made) }}<template v-if="film.bytes"> · {{ size(film.bytes) }}</template><br><span class="dc-code">{{ film.path }}</span></p>
+            <p class="dc-dim">{{ when(film.made) }}<template v-if="film.bytes"> · {{ bytes(film.bytes) }}</template><br><span class="dc-code">{{ film.path }}</span></p>
             <div v-if="!film.problem" class="dc-row">
               <a class="dc-button" :href="address(film, true)" :aria-label="'Download ' + film.name" download>Download</a>
               <button v-if="report" type="button" class="dc-button" :aria-expanded="open === film.id ? 'true' : 'false'" :aria-label="'Report on ' + film.name" @click="open = open === film.id ? '' : film.id">Report</button>
@@ -73,7 +73,7 @@ export default {
   },
   unmounted() { this.ends.forEach((end) => end()); },
   methods: {
-    size,
+    bytes,
     path(rest) { return `/api/p/${encodeURIComponent(this.production)}/${rest}`; },
     address(film, download) { return this.path(`films/${film.id}${download ? "?download=true" : "?" + encodeURIComponent(film.made)}`); },
     when(made) { return made ? new Date(made).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : ""; },
