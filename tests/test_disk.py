@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from doublecast.disk import FileLock, atomic_write, disk_errors, fingerprint, key_of, open_own
+from doublecast.disk import atomic_write, disk_errors, fingerprint, key_of, open_own
 from doublecast.errors import OutputError
+from doublecast.lock import FileLock
 
 
 def test_atomic_write_replaces_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,7 +146,7 @@ def test_every_basis_of_the_trust_module_is_offered() -> None:
 def test_further_takes_stand_beside_the_known_ones(out: Client, clips: Path) -> None:
     out.post("/api/productions", json=wish(clips, then="faces"))
     more = {"side": "target", "person": {"takes": [{"path": str(clips / "a.mp4")}], "basis": SELF}}
-    assert out.post("/api/p/film/takes", json=more).json() == {"address": "/p/film/faces"}
+    assert out.post("/api/p/film/takes", json=more).json() == {"address": "/p/film/faces?side=target"}
     folder = out.studio.config.folder / "film"
     job = [job for job in queue.jobs(folder) if job.kind == "extract"][-1]
     assert job.options["takes"] == [str(clips / "b.mp4"), str(clips / "a.mp4")]  # of a job that still waits
@@ -158,6 +158,21 @@ def test_further_takes_stand_beside_the_known_ones(out: Client, clips: Path) -> 
     assert queue.jobs(folder)[-2].options["takes"] == [str(clips / "b.mp4"), str(clips / "a.mp4")]
     none = out.post("/api/p/film/takes", json={"side": "actor", "person": {"takes": []}}).json()
     assert set(none["errors"]) == {"takes", "basis"}
+
+
+def test_further_takes_end_the_jobs_that_would_forget_them(out: Client, clips: Path) -> None:
+    out.post("/api/productions", json=wish(clips))
+    folder = out.studio.config.folder / "film"
+    path = folder / "jobs" / "0001.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "state": "failed", "error": "no face was found"}))
+    queue.add(folder, "train", {"minutes": 1})
+    queue.pause(folder, "0002")
+    out.post(
+        "/api/p/film/takes",
+        json={"side": "target", "person": {"takes": [{"path": str(clips / "a.mp4")}], "basis": SELF}},
+    )
+    states = [(job.kind, job.state) for job in queue.jobs(folder)]
+    assert states == [("swap", "cancelled"), ("train", "paused"), ("extract", "waiting"), ("curate", "waiting")]
 
 
 def job(id: str, kind: str, error: str = "", **options: Any) -> queue.Job:

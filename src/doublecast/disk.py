@@ -3,16 +3,13 @@
 import errno
 import os
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
-from doublecast.errors import OutputError, ProductionError
+from doublecast.errors import OutputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT) if sys.platform != "win32" else (errno.ENOSPC,)
 
@@ -102,75 +99,3 @@ def disk_errors(path: Path) -> Iterator[None]:
         if is_disk_full(error):
             raise OutputError(disk_message(path, error)) from error
         raise
-
-
-class FileLock:
-    """A lock of the operating system for short pieces of work, between processes and threads (context manager).
-
-    Who comes later waits; the thread that holds it may take it again. A killed process frees it. Of two objects on one
-    file, also in one thread, only one can hold it.
-    """
-
-    def __init__(self, path: Path, *, wait: float = 10.0) -> None:
-        """path: a file that is made for it, and stays. wait: seconds until ProductionError."""
-        self.path, self.wait = path, wait
-        self._mine = threading.RLock()
-        self._depth = 0
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        end = time.monotonic() + self.wait
-        if not self._mine.acquire(timeout=self.wait):
-            raise self._busy()
-        try:
-            if not self._depth:
-                self._file = self._taken(end)
-            self._depth += 1
-        except BaseException:
-            self._mine.release()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._depth -= 1
-        if not self._depth and self._file is not None:
-            self._file.close()
-            self._file = None
-        self._mine.release()
-
-    def _taken(self, end: float) -> IO[bytes]:
-        try:
-            file = open_own(self.path)
-        except OSError as error:
-            raise OutputError(disk_message(self.path, error)) from error
-        pause = 0.005
-        while True:
-            try:
-                _lock(file.fileno())
-                return file
-            except OSError as error:
-                if time.monotonic() > end:
-                    file.close()
-                    raise self._busy() from error
-            time.sleep(pause)
-            pause = min(2 * pause, 0.1)
-
-    def _busy(self) -> ProductionError:
-        return ProductionError(
-            f"{self.path.parent} was being changed by another process for {self.wait:g} seconds; try again"
-        )
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        os.lseek(handle, 0, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doublecast.disk import FileLock, atomic_write, key_of
+from doublecast.disk import atomic_write, key_of
 from doublecast.errors import InputError, ProductionError
 from doublecast.film.look import PLAIN, Look
+from doublecast.lock import FileLock
 from doublecast.pipeline.takes import actor_take
 from doublecast.production import Production
 

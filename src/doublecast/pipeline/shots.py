@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from doublecast.disk import FileLock, atomic_write, disk_message
+from doublecast.disk import atomic_write, disk_message
 from doublecast.errors import OutputError
 from doublecast.events import Listener, Progress, ignore
 from doublecast.faces.cuts import CutDetector
 from doublecast.faceset import FaceStore
+from doublecast.lock import FileLock
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.takes import actor_take, stored_take
 from doublecast.production import Production

@@ -85,18 +85,13 @@ def _exchange(process: "subprocess.Popen[str]", text: str) -> str:
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What is answered to a question, with "folder", "side" and "face" (a number) in each but the first.
+    """What is answered to a question, with "folder", "side" and "face" (a number) in each.
 
-    {"do": "ready"}: nothing, once the network is loaded. {"do": "covered"}: {"covered": mesh points that something
+    {"do": "covered"}: {"covered": mesh points that something
     hides}. {"do": "correct", "handles": {landmark: [x, y]}}: nothing, see `pipeline.faces.correct`.
     """
     from doublecast.pipeline import faces
 
-    if request["do"] == "ready":
-        import torch
-
-        torch.set_num_threads(1)
-        return {}
     place = Path(request["folder"]), request["side"], int(request["face"])
     if request["do"] == "covered":
         covered = faces.large(*place, covered=True).covered

@@ -146,14 +146,20 @@ def make(studio: "Studio", wish: Wish) -> Path:
 def add_takes(studio: "Studio", folder: Path, more: More) -> None:
     """Put further takes of a person into a production, and add the jobs that find their faces.
 
-    Raises FieldError ("takes", "basis"), ProductionError, OutputError.
+    Jobs that failed or were paused before and name the person's takes of then are given up: if they went on, they
+    would put the takes back to those. Raises FieldError ("takes", "basis"), ProductionError, OutputError.
     """
     from doublecast.pipeline.consent import recorded
 
     record = recorded(folder, more.side)
     person = _check(studio, more.side, more.person, needs_basis=record is None, names=("takes", "basis"))
     takes, basis = _settle(studio, folder, person)
-    _find_faces(folder, more.side, [*_known(folder, more.side), *takes], basis)
+    takes = [*_known(folder, more.side), *takes]
+    for job in queue.jobs(folder):
+        names = job.kind == "swap" or (job.kind == "extract" and job.options.get("side") == more.side)
+        if names and job.state in ("failed", "paused"):
+            queue.cancel(folder, job.id)
+    _find_faces(folder, more.side, takes, basis)
     queue.start_worker(folder)
 
 
@@ -227,7 +233,7 @@ def _check(
     evidence, uploaded, basis = None, False, person.basis
     with _noted(wrong), _field(field):
         if not person.takes:
-            raise InputError(f"give a take of the {side}: drop a video here, or choose one from this machine")
+            raise InputError(f"give a take of the {side}: drop a video here, or choose one from the studio's machine")
         sources = tuple(_source(studio, given) for given in person.takes)
     with _noted(wrong), _field(basis_field):
         if basis is None and needs_basis:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 from doublecast.errors import InputError
 from doublecast.production import RECORD
@@ -12,7 +12,6 @@ from doublecast.video import Take, find_takes
 from doublecast.video.takes import PICTURES, VIDEOS, natural
 
 Wanted: TypeAlias = Literal["takes", "any"]
-WANTED: tuple[Wanted, ...] = get_args(Wanted)
 MOST = 2000  #: entries of a folder that are shown
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -63,11 +64,16 @@ def serve(config: StudioConfig, on_ready: Callable[[str, Studio], None] = lambda
 def _server(studio: Studio):  # type: ignore[no-untyped-def]  # uvicorn is imported here only
     import uvicorn
 
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            studio.watcher.stop()  # or pages that are open would hold it up
+            super().handle_exit(sig, frame)
+
     options = uvicorn.Config(
         application(studio), log_level="warning", access_log=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=2, ws_max_size=4 << 20,
     )  # fmt: skip
-    return uvicorn.Server(options)
+    return Server(options)
 
 
 def application(studio: Studio) -> Gate:

@@ -30,6 +30,13 @@ class Watcher:
     def __init__(self) -> None:
         self._queues: dict[Path, set[asyncio.Queue[Kinds]]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self.stopped = False
+
+    def stop(self) -> None:
+        """Let all subscribers go, as the studio ends: each gets one more, empty set."""
+        self.stopped = True
+        for queue in [queue for queues in self._queues.values() for queue in queues]:
+            queue.put_nowait(frozenset())
 
     @asynccontextmanager
     async def subscribed(self, folder: Path) -> AsyncIterator[asyncio.Queue[Kinds]]:

@@ -20,7 +20,7 @@ export default {
         <div class="dc-scroll" tabindex="0" role="region" aria-label="Measures"><table class="dc-table dc-measures">
           <thead><tr><th scope="col">Measure</th><th scope="col">Film</th><th scope="col">Actor unchanged</th><th scope="col">Real target</th><th scope="col">Better</th></tr></thead>
           <tbody><tr v-for="row in found.measures" :key="row.name">
-            <th scope="row">{{ row.name }}<small class="dc-dim">{{ row.meaning }} <template v-if="row.note">{{ row.note }}.</template></small></th>
+            <th scope="row">{{ row.name }}<small class="dc-dim">{{ row.meaning }} <template v-if="row.note">{{ row.note[0].toUpperCase() + row.note.slice(1) }}.</template></small></th>
             <td><strong>{{ short(row.value) }}</strong> <span class="dc-dim">{{ row.unit }}</span></td>
             <td>{{ short(row.floor) }}</td><td>{{ short(row.ceiling) }}</td><td>{{ row.better }}</td>
           </tr></tbody>

@@ -1,6 +1,6 @@
 // The order to make the film, and the finished films: each plays here, with its report and its verdict. See films.py.
 import { call, follow } from "/static/api.js";
-import { refreshJobs } from "/static/jobs.js";
+import { isBusy, refreshJobs, watchJobs } from "/static/jobs.js";
 import { onLabel, chosen, STYLES, CORNERS } from "/static/film_label.js";
 
 const FORMATS = { mp4: "MP4 (H.264, with sound)", mov: "MOV (H.264, with sound)", mkv: "MKV (H.264, with sound)", png: "Folder of PNG pictures" };
@@ -66,6 +66,7 @@ export default {
   mounted() {
     this.ends = [
       onLabel((values) => (this.label = values)),
+      watchJobs(this.production, (state) => { if (!isBusy(state)) this.done = ""; }),
       follow(this.production, (kinds) => { if (["record", "jobs", "models", "reconnected", "faces"].some((k) => kinds.has(k))) this.load(); }),
     ];
     this.load();
@@ -85,6 +86,8 @@ export default {
         this.films = done.films.map((film) => (JSON.stringify(known.get(film.id)) === JSON.stringify(film) ? known.get(film.id) : film));
         for (const film of this.films) if (known.has(film.id) && known.get(film.id).made !== film.made) delete this.verdicts[film.id];
         this.report = done.report;
+        const newest = this.films.find((film) => !film.problem);
+        if (newest && !this.verdicts[newest.id] && !this.asking[newest.id]) this.verify(newest);
       } catch (error) { this.problem = error.message; }
       this.loaded = true;
     },
@@ -92,8 +95,8 @@ export default {
       Object.assign(this, { busy: true, error: "", done: "" });
       try {
         await call(this.path("render"), { method: "POST", body: { name: this.name.trim(), format: this.format, label: chosen(this.label), overwrite: this.overwrite } });
+        await refreshJobs(this.production);
         this.done = "In the queue.";
-        refreshJobs(this.production);
       } catch (error) { this.error = error.message; }
       this.busy = false;
     },

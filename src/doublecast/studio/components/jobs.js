@@ -66,7 +66,7 @@ export default {
     numbers() {
       const a = this.activity;
       if (!a) return "";
-      const parts = a.unit ? [number(a.done, a.unit) + (a.total ? " of " + number(a.total, a.unit) : "") + " " + a.unit] : [];
+      const parts = a.unit && (a.total || a.done) ? [number(a.done, a.unit) + (a.total ? " of " + number(a.total, a.unit) : "") + " " + a.unit] : [];
       if (a.rate && a.unit !== "minutes") parts.push(`${a.rate >= 10 ? Math.round(a.rate) : a.rate.toFixed(1)} ${a.unit}/s`);
       if (a.seconds_left) parts.push(`${clock(a.seconds_left)} left`);
       return parts.join(" · ") || "beginning";

@@ -1,5 +1,6 @@
 // The form of a new production.
 import { call } from "/static/api.js";
+import { STYLES } from "/static/film_label.js";
 import PersonForm from "/static/person_form.js";
 
 const nobody = () => ({ person: { takes: [], basis: null }, names: [], busy: false, failed: false });
@@ -15,7 +16,7 @@ export default {
       </div>
       <div class="dc-card pc-options">
         <div class="pc-field"><label for="name">Name of the production</label>
-          <input id="name" ref="name" type="text" maxlength="100" v-model="name" @input="named = true" :aria-invalid="!!errors.name" aria-describedby="name-error">
+          <input id="name" ref="name" type="text" maxlength="100" v-model="name" @input="named = true; errors.name = ''" :aria-invalid="!!errors.name" aria-describedby="name-error">
           <p v-if="errors.name" id="name-error" class="pc-error" role="alert">{{ errors.name }}</p></div>
         <div class="pc-field"><label for="minutes">Minutes of training</label>
           <input id="minutes" type="number" min="0.1" step="any" v-model.number="minutes" aria-describedby="minutes-note">
@@ -25,8 +26,7 @@ export default {
           <div class="pc-field"><label for="size">Size of the face the network sees</label>
             <select id="size" v-model.number="size"><option v-for="n in [96, 128, 192, 256]" :key="n" :value="n">{{ n }} pixels{{ n === 128 ? ' (usual)' : '' }}</option></select></div>
           <div class="pc-field"><label for="style">Visible label</label>
-            <select id="style" v-model="style"><option value="corner">Small, in a corner</option><option value="bar">A strip across the picture</option>
-              <option value="first-seconds">Large for the first seconds, then small</option><option value="none">None in the film: for compositing</option></select>
+            <select id="style" v-model="style"><option v-for="(words, key) in styles" :key="key" :value="key">{{ words }}</option></select>
             <p v-if="style === 'none'" class="dc-dim">The invisible mark and the signed record stay. Many countries ask for a visible label when such a film is shown.</p></div>
           <div class="pc-field"><label for="language">Language of the label</label>
             <select id="language" v-model="language"><option v-for="(words, code) in languages" :key="code" :value="code">{{ code }}: {{ words }}</option></select></div>
@@ -40,7 +40,7 @@ export default {
         <span class="dc-dim" role="status">{{ status }}</span>
       </div>
     </form>`,
-  data: () => ({ name: "", named: false, minutes: 10, size: 128, style: "corner", language: "en", errors: {}, sending: false, sides: { actor: nobody(), target: nobody() } }),
+  data: () => ({ name: "", named: false, minutes: 10, size: 128, style: "corner", styles: STYLES, language: "en", errors: {}, sending: false, sides: { actor: nobody(), target: nobody() } }),
   computed: {
     busy() { return this.sides.actor.busy || this.sides.target.busy; },
     waits() { return this.busy || this.sending; },
@@ -51,7 +51,9 @@ export default {
       this.sides = { ...this.sides, [side]: said };
       this.errors = { ...this.errors, [side]: "", [`${side}-basis`]: "" };
       const stem = (one) => (one.names[0] || "").replace(/\.[^.]*$/, "").replace(/[/\\:*?"<>|]/g, "").slice(0, 40).trim();
-      if (!this.named) this.name = [stem(this.sides.actor), stem(this.sides.target)].filter(Boolean).join(" as ");
+      if (this.named) return;
+      this.errors.name = "";
+      this.name = [stem(this.sides.actor), stem(this.sides.target)].filter(Boolean).join(" as ");
     },
     async make(then) {
       this.errors = {};

@@ -1,5 +1,6 @@
 // The preview sheets of all checkpoints: a slider through them, and two beside or over each other. See train_api.previews.
 import { clock } from "/static/api.js";
+import { watchJobs } from "/static/jobs.js";
 import { trainPath, watchTrain } from "/static/train.js";
 
 const ROWS = ["Actor", "Actor, drawn by the model", "Actor with the target’s face", "Target", "Target, drawn by the model", "Target with the actor’s face"];
@@ -20,7 +21,7 @@ export default {
         </template>
       </div>
       <div v-if="!all.length" class="dc-empty">
-        <span>{{ train.shown ? "The first preview comes with the first checkpoint, after a minute of training." : "Here you will see the faces get better. Press “Start training”." }}</span>
+        <span>{{ train.shown || training ? "The first preview comes with the first checkpoint, after a minute of training." : "Here you will see the faces get better. Press “Start training”." }}</span>
       </div>
       <template v-else>
         <div class="dc-slide">
@@ -57,7 +58,7 @@ export default {
       </template>
     </section>`,
   props: { production: String },
-  data: () => ({ train: null, step: null, other: null, following: true, mode: "off", wipe: 50, rows: ROWS }),
+  data: () => ({ train: null, training: false, step: null, other: null, following: true, mode: "off", wipe: 50, rows: ROWS }),
   computed: {
     all() { return this.train?.previews || []; },
     at() { return this.following || this.step === null ? this.all.length - 1 : this.near(this.step); },
@@ -86,11 +87,14 @@ export default {
     "train.shown"() { this.step = this.other = null; this.following = true; },
   },
   mounted() {
-    this.end = watchTrain(this.production, (state) => (this.train = state));
+    this.ends = [
+      watchTrain(this.production, (state) => (this.train = state)),
+      watchJobs(this.production, ({ activity }) => (this.training = activity?.state === "running" && activity.stage === "train")),
+    ];
     this.press = (event) => this.key(event);
     document.addEventListener("keydown", this.press);
   },
-  unmounted() { this.end(); document.removeEventListener("keydown", this.press); },
+  unmounted() { this.ends.forEach((end) => end()); document.removeEventListener("keydown", this.press); },
   methods: {
     near(step) {
       const found = this.all.findLastIndex((p) => p.step <= step);

@@ -10,6 +10,7 @@ const SIZES = [
   [256, "Finest, for large close-ups; about four times the minutes of 128, better with a graphics card."],
 ];
 const DEVICES = { auto: "Automatic", cpu: "Processor", cuda: "Graphics card (CUDA)", mps: "Graphics card (Apple)" };
+const TRAINING = ["train", "swap"]; // jobs with a budget of training
 const MORE = 10;
 const round = (minutes) => Math.ceil(minutes * 10 - 1e-6) / 10;
 
@@ -21,7 +22,7 @@ export default {
         <h2>{{ heading }}</h2>
         <div v-if="train.problem" class="dc-empty">
           <span>{{ noFaces }}</span>
-          <a class="dc-button primary" :href="faces">Go to Faces</a>
+          <a class="dc-button" :class="{ primary: !running }" :href="faces">{{ running ? "See the faces" : "Go to Faces" }}</a>
           <details><summary>In the command line's words</summary><span class="dc-code">{{ train.problem }}</span></details>
         </div>
         <form v-else @submit.prevent="start(minutes)">
@@ -92,7 +93,7 @@ export default {
     // The largest budget that runs or waits.
     aim() {
       const now = this.training && this.activity.unit === "minutes" ? this.activity.total || 0 : 0;
-      const waiting = this.jobs.filter((j) => j.kind === "train" && ["waiting", "running"].includes(j.state) && (j.options.size || 128) === this.size);
+      const waiting = this.jobs.filter((j) => TRAINING.includes(j.kind) && ["waiting", "running"].includes(j.state) && (j.options.size || 128) === this.size);
       return Math.max(now, ...waiting.map((j) => j.options.minutes || 10));
     },
     moreMinutes() { return round(Math.max(this.spent, this.aim) + MORE); },
@@ -115,7 +116,7 @@ export default {
       if (this.paused && this.spent) return "Resume";
       return this.spent ? "Go on training" : "Start training";
     },
-    noFaces() { return "There are no faces to train on yet, or they are not sorted: find the faces of the actor and of the target first."; },
+    noFaces() { return this.running ? "The faces are being found and sorted. Training comes after that." : "There are no faces to train on yet, or they are not sorted: find the faces of the actor and of the target first."; },
   },
   watch: {
     training(now) {
@@ -137,7 +138,7 @@ export default {
     // The fields follow what is there until somebody changes them.
     fill() {
       if (!this.train || !this.work || this.dirty) return;
-      const last = this.paused || this.jobs.filter((job) => job.kind === "train" && job.state === "running").at(-1);
+      const last = this.paused || this.jobs.filter((job) => TRAINING.includes(job.kind) && job.state === "running").at(-1);
       const shown = this.train.models.find((m) => m.name === this.train.shown && m.prior !== null);
       if (last) {
         this.size = last.options.size || 128;
@@ -150,7 +151,7 @@ export default {
     suggest(minutes) {
       const a = this.activity, told = a && a.stage === "train" && a.unit === "minutes" ? a.total : 0;
       const known = minutes || (a?.state !== "finished" && told) || 0;
-      this.minutes = known > this.spent || this.training ? round(known || this.aim) : round(this.spent + MORE);
+      this.minutes = known > this.spent || this.training ? round(known || this.aim) || "" : round(this.spent + MORE);
     },
     choose() {
       this.dirty = true;

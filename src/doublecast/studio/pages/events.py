@@ -24,7 +24,7 @@ def register(studio: "Studio", app: FastAPI) -> None:
         async def stream() -> AsyncIterator[str]:
             yield "retry: 1000\n\n"
             async with studio.watcher.subscribed(folder) as changes:
-                while True:
+                while not studio.watcher.stopped:
                     try:
                         kinds = await asyncio.wait_for(changes.get(), ALIVE)
                     except TimeoutError:

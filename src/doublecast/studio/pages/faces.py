@@ -28,6 +28,7 @@ KEYS: Keys = (
     ("Ctrl Z", "Take back this tab's last step; with Shift, do it again"),
     ("Enter", "Look at the face closely"),
     ("h", "Show or hide the history"),
+    ("e", "Looking closely: drag landmarks; + and - change the size"),
 )
 
 

@@ -66,7 +66,7 @@ def register(studio: "Studio", app: FastAPI) -> None:
     @app.post("/api/p/{name}/takes")
     def more(name: str, wish: More) -> dict[str, str]:
         add_takes(studio, studio.config.production(name), wish)
-        return {"address": path_of(name, "faces")}
+        return {"address": f"{path_of(name)}?side={wish.side}"}
 
     @app.post("/api/p/{name}/person")
     def person(name: str, choice: Choice) -> dict[str, str]:

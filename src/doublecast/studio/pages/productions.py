@@ -66,7 +66,7 @@ def register(studio: "Studio", app: FastAPI) -> None:
         async def stream() -> AsyncIterator[str]:
             yield "retry: 1000\n\n"
             seen, quiet = await asyncio.to_thread(state, studio), 0
-            while True:
+            while not studio.watcher.stopped:
                 await asyncio.sleep(EVERY)
                 now, quiet = await asyncio.to_thread(state, studio), quiet + 1
                 if now != seen:

@@ -134,6 +134,7 @@ class Page {
 
   change(settings) {
     Object.assign(this.settings, settings);
+    this.grid.root.scrollTop = 0;
     this.refresh();
   }
   async sort(sort) {
@@ -149,7 +150,6 @@ class Page {
     this.distanceOf = { id, by: sort };
     if (await this.measure()) {
       this.change({ sort, down: false });
-      this.grid.root.scrollTop = 0;
       this.toast.show(`Sorted: most like face ${this.faces.row.get(id) + 1} first.`);
     } else this.filters.sort.value = this.settings.sort;
   }

@@ -3,6 +3,7 @@ import { call } from "/static/api.js";
 import { el } from "/static/faces/dom.js";
 
 const FINDS = ["swap", "extract", "curate"]; // kinds of jobs that change faces
+const OPEN = ["waiting", "running", "paused"];
 const STAGES = { guard: "Checking the takes", extract: "Finding faces", curate: "Finding out who is who" };
 
 export class Work {
@@ -24,11 +25,20 @@ export class Work {
     }
     this.put();
   }
+  async sort() {
+    try {
+      await call(`${this.page.own}/jobs`, { method: "POST", body: { kind: "curate", options: { side: this.page.side } } });
+      await this.look();
+    } catch (error) {
+      this.page.fail(error);
+    }
+  }
   put() {
     if (!this.told || !this.page.faces) return;
     const { activity, job } = this.told, empty = !this.page.faces.length, { side } = this.page;
+    const unsorted = !empty && this.page.faces.person.every((person) => person < 0) && !OPEN.includes(job?.state) && activity?.state !== "running";
     const stage = activity?.state === "running" ? STAGES[activity.stage.split(" ")[0]] : null;
-    const failed = job?.state === "failed" ? job.error : empty && activity?.state === "failed" ? activity.error : "";
+    const failed = job?.state === "failed" && (empty || job.kind === "curate") ? job.error : empty && activity?.state === "failed" ? activity.error : "";
     this.problem.hidden = !failed;
     this.problem.textContent = failed;
     const part = stage && activity.total ? activity.done / activity.total : null;
@@ -38,7 +48,7 @@ export class Work {
       this.bar.setAttribute("aria-valuenow", percent);
       this.fill.style.width = `${percent}%`;
     }
-    this.root.hidden = !empty && !stage && !failed;
+    this.root.hidden = !empty && !stage && !failed && !unsorted;
     this.root.classList.toggle("dc-empty", empty);
     const place = (section) => location.pathname.replace(/faces\/?$/, section);
     const link = (words, where) => el("a.dc-button", { href: where }, words);
@@ -55,6 +65,10 @@ export class Work {
     else if (empty) {
       words = `No faces of the ${side} yet. Add a take that shows the ${side}; its faces are then found and appear here.`;
       next = link("Add takes", place("takes"));
+    }
+    else if (unsorted) {
+      words = "These faces are not sorted yet: who is who is found out, and what cannot be used is set aside.";
+      next = el("button.dc-button", { type: "button", onclick: () => this.sort() }, "Sort them");
     }
     this.words.textContent = words;
     this.next.replaceChildren(next);
