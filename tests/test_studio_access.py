@@ -1,5 +1,6 @@
 """The boundary of the studio: who gets in, from where, and to which files."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,31 @@ def test_the_form_is_not_read_without_end(tmp_path: Path) -> None:
     out = client(tmp_path, inside=False, token=PASSWORD)
     answer = out.post("/login", body=(b"token=" + b"x" * 1000 for _ in range(100_000)))
     assert answer.status == 413 and answer.read < 10_000
+
+
+def test_a_form_that_does_not_arrive_is_waited_for_shortly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can begin to send one, and break it off."""
+    out = client(tmp_path, inside=False, token=PASSWORD)
+    monkeypatch.setattr(access, "SLOWEST_FORM", 0.05)
+
+    async def send(receive: Any) -> int:
+        got: list[Any] = []
+
+        async def sending(message: Any) -> None:
+            got.append(message)
+
+        scope = out._scope("http", "/login", {"host": HOST}, None) | {"method": "POST"}
+        await out.app(scope, receive, sending)
+        return int(got[0]["status"])
+
+    async def silent() -> dict[str, Any]:
+        await asyncio.sleep(20)
+        return {}
+
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    assert [asyncio.run(send(receive)) for receive in (silent, gone)] == [408, 408]
 
 
 def test_without_a_password_the_form_opens_nothing(tmp_path: Path) -> None:

@@ -170,6 +170,20 @@ def test_no_path_leads_out(attacked: RunningStudio) -> None:
         assert status == 400 and SECRET not in text, (path, text)
 
 
+def test_a_name_in_an_address_is_text_and_a_missing_production_is_told(
+    attacked: RunningStudio, open_page: OpenPage
+) -> None:
+    for section in ("takes", "faces", "train", "film"):
+        page = open_page(
+            f"{attacked.base}/p/{quote('<img src=x onerror=alert(1)>', safe='')}/{section}", session=attacked.session()
+        )
+        settle(page)
+        assert "<img src=x onerror=alert(1)>" in (page.locator("h1").text_content() or "")
+        assert page.locator("h1 *").count() == 0 and page.locator("img").count() == 0
+        expect(page.get_by_role("alert")).to_contain_text("cannot name a production")
+        page.close()
+
+
 def declare(studio: RunningStudio, size: int) -> socket.socket:
     """Begin an upload of so many bytes."""
     line = socket.create_connection(("127.0.0.1", studio.port), timeout=20)

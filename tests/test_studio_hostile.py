@@ -1,9 +1,13 @@
 """What hostile productions and requests of somebody with a session must not reach, send, store or break."""
 
+import asyncio
 import math
 import os
 import shutil
 import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +15,17 @@ import pytest
 from pipeline_clips import empty_room, write
 from studio_clients import Client, client
 
+from doublecast.errors import InputError
 from doublecast.pipeline import queue
 from doublecast.production import ModelRecord, Production
+from doublecast.studio import making
 from doublecast.studio.cards import cards
+from doublecast.studio.config import StudioConfig
 from doublecast.studio.pages import film_api, train_api
 from doublecast.studio.plain import as_json, plain
+from doublecast.studio.previews import Previews
+from doublecast.studio.turns import MOST
+from doublecast.studio.uploads import HIDDEN, BusyError, Uploads
 
 
 @pytest.fixture
@@ -137,3 +147,82 @@ def test_names_that_are_no_text_break_no_page(out: Client) -> None:
 
 def test_numbers_that_are_none_break_no_answer() -> None:
     assert as_json({"a": [1.5, math.nan, (math.inf, "ü\udcff")]}) == '{"a":[1.5,null,[null,"ü?"]]}'.encode()
+
+
+def test_many_previews_do_not_hold_up_the_pages(tmp_path: Path) -> None:
+    """Each that waits holds one of the threads that answer everything else."""
+    going = threading.Event()
+
+    class Slow:
+        def ask(self, request: Mapping[str, Any], timeout: float = 0) -> tuple[dict[str, Any], bytes, bytes]:
+            going.wait(20)
+            return {}, b"", b""
+
+        def close(self) -> None:
+            pass
+
+    previews, said = Previews(lambda _: Slow()), list[str]()
+
+    def ask(number: int) -> None:
+        try:
+            previews.pair(tmp_path, {}, client=str(number), number=1)
+        except BusyError as error:
+            said.append(str(error))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(MOST + 5)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 10
+    while len(said) < 5 and time.monotonic() < until:
+        time.sleep(0.01)
+    going.set()
+    for thread in threads:
+        thread.join()
+    assert said == ["too many previews are asked for at once; try again in a moment"] * 5
+    assert previews.pair(tmp_path, {}, client="later", number=1) == ({}, b"", b"")
+
+
+def test_who_sends_nothing_keeps_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("doublecast.studio.uploads.SILENCE", 0.05)
+
+    async def silent() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.sleep(20)
+
+    async def run() -> None:
+        store = Uploads(StudioConfig(tmp_path))
+        with pytest.raises(InputError, match="nothing came for"):
+            await store.receive(silent(), "a.mp4", "take")
+
+    asyncio.run(run())
+    assert not any((tmp_path / HIDDEN).iterdir())
+
+
+def test_two_clicks_begin_one_training(out: Client) -> None:
+    begun: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: begun.append(train_api.begin(film(out), {"minutes": 3.0}).id)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert begun == ["0001"] * 4 and len(queue.jobs(film(out))) == 1
+
+
+def test_of_two_productions_of_the_same_uploads_one_is_made(out: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tabs at once: the second one's uploads are gone when it comes to move them; its name is free again."""
+    data = (out.studio.config.folder / "clip.mp4").read_bytes()
+    ids = [out.post("/api/uploads", query={"name": name}, body=data).json()["id"] for name in ("a.mp4", "b.mp4")]
+    people = [{"takes": [{"upload": id}], "basis": {"kind": "synthetic"}} for id in ids]
+    new_folder = making._new_folder
+
+    def overtaken(folder: Path) -> None:
+        new_folder(folder)
+        for id in ids:
+            out.studio.uploads.remove(id)
+
+    monkeypatch.setattr(making, "_new_folder", overtaken)
+    answer = out.post("/api/productions", json={"name": "twice", "actor": people[0], "target": people[1]})
+    assert answer.status == 409
+    assert not (out.studio.config.folder / "twice").exists()

@@ -1,5 +1,6 @@
 """Who may talk to the studio: a token once, then a session cookie; and nobody on behalf of another site."""
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -11,7 +12,7 @@ from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,6 +24,7 @@ LINK_LASTS = 24 * 3600.0  #: seconds that an unused link is good for
 WRONG_WAIT = 0.5  #: seconds between two guesses of a token, for everybody together
 SAFE = ("GET", "HEAD", "OPTIONS")
 LOGIN, UPLOADS = "/login", "/api/uploads"
+SLOWEST_FORM = 10.0  #: seconds that it may take to arrive
 LONGEST_FORM = 4096  #: bytes of the form with the password
 LONGEST_BODY = 16 << 20  #: bytes of any other body but an upload's
 HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")  #: name or address, and port
@@ -176,10 +178,14 @@ class Gate:
         if request.method != "POST":
             return RedirectResponse("/", 303)
         body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > LONGEST_FORM:
-                return PlainTextResponse("Refused: this is no password.", 413)
+        try:
+            async with asyncio.timeout(SLOWEST_FORM):
+                async for part in request.stream():
+                    body += part
+                    if len(body) > LONGEST_FORM:
+                        return PlainTextResponse("Refused: this is no password.", 413)
+        except (TimeoutError, ClientDisconnect):  # from anybody, so it is not worth a line in the log
+            return PlainTextResponse("Refused: the form did not arrive.", 408, headers={"connection": "close"})
         given = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)).get("token", "")
         right = self._access.password(given)
         if right:

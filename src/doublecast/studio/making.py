@@ -1,5 +1,6 @@
 """What the form of a new production asks for, checked field by field before anything is written, then made."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,8 +123,12 @@ def make(studio: "Studio", wish: Wish) -> Path:
     _check_different(people)
     with _field("name"):
         _new_folder(folder)
-    Production(folder).close()
-    actor, target = (_settle(studio, folder, person) for person in people)
+    try:
+        Production(folder).close()
+        actor, target = (_settle(studio, folder, person) for person in people)
+    except DoublecastError:  # another tab had the uploads
+        _leave(folder)
+        raise
     if wish.then == "film":
         options = {
             "actor": actor[0], "target": target[0], "actor_consent": actor[1], "target_consent": target[1],
@@ -313,6 +318,12 @@ def _new_folder(folder: Path) -> None:
         raise InputError(f"there is {folder.name!r} already in {folder.parent}; choose another name") from error
     except OSError as error:
         raise OutputError(disk_message(folder, error)) from error
+
+
+def _leave(folder: Path) -> None:
+    """Give a name back whose production was not made; one that got takes or evidence already stays."""
+    if not any(path.is_file() for name in (TAKES, EVIDENCE) for path in (folder / name).rglob("*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _settle(studio: "Studio", folder: Path, person: _Checked) -> tuple[list[str], str | None]:

@@ -14,6 +14,7 @@ from doublecast.errors import InputError
 from doublecast.pipeline.preview_process import PreviewProcess
 from doublecast.pipeline.takes import actor_take, stored_take
 from doublecast.production import Production
+from doublecast.studio.turns import Turns
 from doublecast.video import FrameAccess
 
 PROCESSES = 2  #: productions that previews are held ready of; each holds a network
@@ -46,7 +47,7 @@ class Previews:
 
     def __init__(self, make: Callable[[Path], Asked] = PreviewProcess) -> None:
         self._make = make
-        self._lock = threading.Lock()
+        self._lock, self._turns = threading.Lock(), Turns("previews")
         self._processes: OrderedDict[Path, tuple[Asked, threading.Lock]] = OrderedDict()
         self._newest: OrderedDict[str, int] = OrderedDict()
         self._takes: OrderedDict[tuple[Path, str], _Open] = OrderedDict()
@@ -56,7 +57,8 @@ class Previews:
     ) -> tuple[dict[str, Any], bytes, bytes] | None:
         """Before and after (see `PreviewProcess.ask`); None where the same client has asked something newer meanwhile.
 
-        client: which part of which page asks. number: of its question, going up. Raises the errors of `FilmPreview`.
+        client: which part of which page asks. number: of its question, going up. Raises the errors of `FilmPreview`,
+        BusyError.
         """
         with self._lock:
             self._newest[client] = max(number, self._newest.get(client, number))
@@ -64,7 +66,7 @@ class Previews:
             while len(self._newest) > ASKING:
                 self._newest.popitem(last=False)
             process, turn = self._process(folder)
-        with turn:
+        with self._turns.one(), turn:
             if self._newest.get(client, number) > number:
                 return None
             return process.ask({"do": "pair", **request}, 120.0)

@@ -27,6 +27,7 @@ KEPT = 24 * 3600.0  #: seconds after which an upload that nobody used is removed
 LONGEST = 120  #: bytes of a name
 MOST = 20_000  #: pictures of one series
 PART = ".part"  #: suffix of a file that is not complete
+SILENCE = 60.0  #: seconds without a byte after which an upload is broken off
 IDLE = 30.0  #: seconds after which the process that looks into files is ended
 
 
@@ -116,7 +117,7 @@ class Uploads:
         declared = self._promised[ticket] > 0
         try:
             with await asyncio.to_thread(path.open, "wb") as file:
-                async for data in body:
+                async for data in _spoken(body):
                     waiting += data
                     written += len(data)
                     if written > limit:
@@ -191,6 +192,19 @@ class Uploads:
         self.sweep()
         if time.monotonic() - self._last >= IDLE:
             self._opener.close()
+
+
+async def _spoken(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The parts of a body, for as long as they come: a sender that is gone without a word keeps no place."""
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE):
+                part = await anext(body)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise InputError(f"nothing came for {SILENCE:g} seconds; send the file again") from error
+        yield part
 
 
 def safe_name(name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import FastAPI, Query
@@ -26,6 +27,7 @@ from doublecast.studio.curve import Axis, Curve, Curves
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
 
+_STARTING = Lock()  # held while it is decided whether a training is begun: of two clicks, one begins it
 USUAL: Mapping[str, Any] = {"minutes": 10.0, "size": 128, "prior": True, "device": "auto"}
 MEANING = {
     "identity: distance to the target": "How far the film's faces are from the target's own, for a face recogniser.",
@@ -181,10 +183,19 @@ def _finite(value: Any) -> Any:
 def begin(folder: Path, options: Mapping[str, Any]) -> queue.Job:
     """Start a training, or go on with it.
 
-    A job of exactly these options that was paused goes on; paused or failed ones of the same model with another budget
-    are given up for the new one, which goes on from the same checkpoint. Raises InputError.
+    A job of exactly these options that waits or runs is it, one that was paused goes on; paused or failed ones of the
+    same model with another budget are given up for the new one, which goes on from the same checkpoint.
+    Raises InputError.
     """
     plain = checked("train", options)
+    with _STARTING:
+        going = [job for job in queue.jobs(folder) if job.kind == "train" and job.state in ("waiting", "running")]
+        job = next((job for job in going if dict(job.options) == plain), None) or _begun(folder, plain)
+    queue.start_worker(folder)
+    return job
+
+
+def _begun(folder: Path, plain: Mapping[str, Any]) -> queue.Job:
     old = [job for job in queue.jobs(folder) if job.state in ("paused", "failed") and _same_model(job, plain)]
     again = next((job for job in reversed(old) if dict(job.options) == plain), None)
     job = queue.add(folder, "train", plain) if again is None else queue.resume(folder, again.id)
@@ -192,7 +203,6 @@ def begin(folder: Path, options: Mapping[str, Any]) -> queue.Job:
         if other.id != job.id:
             with suppress(InputError):  # it ended meanwhile
                 queue.cancel(folder, other.id)
-    queue.start_worker(folder)
     return job
 
 

@@ -18,6 +18,7 @@ from doublecast.studio.layout import frame
 from doublecast.studio.making import Given
 from doublecast.studio.pages.productions import styles
 from doublecast.studio.plain import plain
+from doublecast.studio.turns import Turns
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
@@ -47,17 +48,18 @@ class Verdicts:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
         self._lock, self._turns = Lock(), BoundedSemaphore(AT_ONCE)
+        self._places = Turns("verdicts")
 
     def of(self, path: Path, production: Path | None, *, name: str = "", keep: bool = True) -> dict[str, Any]:
         """{"code", "verdict", "lines": [[what, text]]}. name: what the file is called where its path says nothing.
 
-        Raises InputError, ProductionError.
+        Raises InputError, ProductionError, BusyError.
         """
         key = (path, production, _stamp(path), production and _stamp(production / "production.toml"))
         with self._lock:
             if key in self._known:
                 return self._known[key]
-        with self._turns:
+        with self._places.one(), self._turns:
             found = verdict(path, production)
         shown = {
             "code": found.code, "verdict": found.sentence, "file": name or path.name,
