@@ -280,6 +280,7 @@ def test_options_of_a_job_that_this_version_does_not_know(folder: Path) -> None:
     add(folder, "train", {})
     path = folder / "jobs" / "0001.json"
     path.write_text(path.read_text().replace('"options": {}', '"options": {"hair": true}'))
+    resume(folder, "1")  # as if an older version had ordered it
     work(folder)
     assert "has no option 'hair'" in jobs(folder)[0].error
 
@@ -501,3 +502,29 @@ def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("run", folder)
     assert states(folder) == ["cancelled", "done"]
     assert "is not a production" in run("list", folder.parent / "nothing", code=2).stderr
+
+
+def test_jobs_that_came_with_a_production_wait_for_the_user(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = os.environ["DOUBLECAST_KEYS"]
+    monkeypatch.setenv("DOUBLECAST_KEYS", str(tmp_path / "somebody"))
+    foreign = add(folder, "convert", {"output": str(tmp_path / "precious.mp4"), "overwrite": True})
+    monkeypatch.setenv("DOUBLECAST_KEYS", own)
+    mine = add(folder, "train", {"minutes": 1.0})
+    assert [(job.id, job.state) for job in jobs(folder)] == [(foreign.id, "paused"), (mine.id, "waiting")]
+    file = folder / "jobs" / f"{mine.id}.json"
+    file.write_text(file.read_text().replace('"minutes": 1.0', '"minutes": 9.0'))
+    assert jobs(folder)[1].state == "paused", "an order that was changed is nobody's"
+    done: list[str] = []
+
+    def run(folder: Path, kind: str, options: dict[str, Any], on_event: Listener) -> tuple[str, ...]:
+        done.append(kind)
+        return ()
+
+    monkeypatch.setattr(worker, "run", run)
+    work(folder)
+    assert not done
+    resume(folder, foreign.id)
+    work(folder)
+    assert done == ["convert"], "the user said so"

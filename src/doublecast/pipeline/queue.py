@@ -9,7 +9,9 @@
       worker.log    what it tells
 
 `add` a job, then `start_worker`. The worker takes what waits, oldest first, and ends when nothing does. Pausing or
-cancelling the job that runs asks the worker to stop, as Ctrl-C does; everything that was done is kept.
+cancelling the job that runs asks the worker to stop, as Ctrl-C does; everything that was done is kept. What waits is
+signed with the user's key: a production that came from somebody else may bring jobs that write anywhere, so theirs are
+paused until the user resumes them.
 """
 
 import json
@@ -25,7 +27,7 @@ from threading import Thread
 from typing import Any, Literal, TypeAlias, get_args
 
 from doublecast.disk import atomic_write, disk_message, open_own
-from doublecast.errors import InputError, OutputError
+from doublecast.errors import InputError, KeysError, OutputError
 from doublecast.events import Listener, Note, ignore
 from doublecast.lock import OwnedLock, holder_of
 from doublecast.pipeline.activity import ask_to_stop, utc
@@ -209,18 +211,41 @@ def read(file: Path) -> Job | None:
         raw = json.loads(file.read_text(encoding="utf-8"))
         if raw.pop("format") != FORMAT:
             return None
+        signature = raw.pop("signature", "")
         job = Job(**{**raw, "results": tuple(raw["results"])})
         texts = (job.id, job.kind, job.state, job.created, job.started, job.ended, job.error, *job.results)
         known = job.kind in KINDS and job.state in get_args(State) and isinstance(job.options, dict)
-        return job if known and job.id == file.stem and all(isinstance(text, str) for text in texts) else None
+        if not known or job.id != file.stem or not all(isinstance(text, str) for text in texts):
+            return None
+        foreign = job.state == "waiting" and not _ours(file.parent.parent, job, signature)
+        return replace(job, state="paused") if foreign else job
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def write(folder: Path, job: Job) -> None:
-    """Replace a job's file; only while `editing`."""
-    text = json.dumps({"format": FORMAT, **asdict(job)}, indent=1)
+    """Replace a job's file, signed as ordered by this user; only while `editing`. Raises KeysError."""
+    from doublecast.trust.keys import personal_key
+
+    signature = personal_key().sign(_order(folder, job)).hex()
+    text = json.dumps({"format": FORMAT, "signature": signature, **asdict(job)}, indent=1)
     atomic_write(folder / FOLDER / f"{job.id}.json", text.encode("utf-8", "replace"))
+
+
+def _order(folder: Path, job: Job) -> bytes:
+    """What a job's signature is about: this job, of this production."""
+    return json.dumps([str(folder.resolve()), job.id, job.kind, job.options], sort_keys=True).encode("utf-8", "replace")
+
+
+def _ours(folder: Path, job: Job, signature: object) -> bool:
+    """Whether this user ordered the job."""
+    from doublecast.trust.keys import personal_key, public_text, verified
+
+    try:
+        public = public_text(personal_key().public_key())
+    except KeysError:
+        return False
+    return isinstance(signature, str) and verified(public, signature, _order(folder, job))
 
 
 def _job(folder: Path, id: str) -> Job:
