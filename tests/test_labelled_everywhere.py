@@ -44,6 +44,7 @@ MAKERS = {
     "imencode", "imwrite", "imencodemulti", "imwritemulti", "imwriteanimation", "imsave", "tofile", "fromarray",
     "encode_png", "save_picture", "save_sheet", "picture_uri", "write_png", "write_jpeg", "save_image", "b64encode",
     "FilmEncoder", "FilmWriter", "SegmentWriter", "VideoWriter", "add_stream", "Comparison", "Preview", "write_film",
+    "encode_jpeg",
 }  # fmt: skip
 """Names of what turns pixels into a file, a data: URI, or a picture of the report."""
 
@@ -63,13 +64,14 @@ SITES = {
     ("bench/quality.py", "_write_ends", "save_picture"): LABELLED,
     ("bench/page.py", "_strips", "picture_uri"): LABELLED,  # files of `bench.quality`
     ("report/page.py", "_figure", "picture_uri"): LABELLED,  # comparisons and previews; contact sheets: nobody
-    ("pipeline/preview_child.py", "_jpeg", "imencode"): LABELLED,  # in `FilmPreview.pair`; and the footage beside it
+    ("pipeline/preview_child.py", "_Server._pair", "encode_jpeg"): LABELLED,  # in `FilmPreview.pair`; and footage
     ("tools/strip.py", "main", "save_picture"): LABELLED,
     # steps of those
     ("report/page.py", "picture_uri", "imencode"): PART,
     ("report/page.py", "picture_uri", "b64encode"): PART,
     ("report/page.py", "picture_uri", "data:image"): PART,
     ("video/pictures.py", "encode_png", "imencode"): PART,
+    ("video/pictures.py", "encode_jpeg", "imencode"): PART,
     ("video/encode.py", "FilmEncoder.__init__", "SegmentWriter"): PART,
     ("video/encode.py", "FilmEncoder.write", "encode_png"): PART,
     ("video/mux.py", "_assemble", "add_stream"): PART,
@@ -78,12 +80,12 @@ SITES = {
     ("faceset/record.py", "encode", "imencode"): NOBODY,
     ("faceset/browse.py", "_small", "imencode"): NOBODY,
     ("faceset/sheet.py", "save_sheet", "imencode"): NOBODY,
-    ("studio/pages/faces_api.py", "_jpeg", "imencode"): NOBODY,  # of faces as they were found
-    ("studio/previews.py", "Previews.frame", "imencode"): NOBODY,  # the take as it was filmed
+    ("studio/pages/faces_api.py", "_one_face.face", "encode_jpeg"): NOBODY,  # of faces as they were found
+    ("studio/previews.py", "Previews.frame", "encode_jpeg"): NOBODY,  # the take as it was filmed
     ("faceset/exchange.py", "_encoded", "imencode"): NOBODY,
     ("faceset/curate.py", "_choose", "save_sheet"): NOBODY,
     ("cli/faces.py", "sheet", "save_sheet"): NOBODY,
-    ("studio/cards.py", "portrait", "imencode"): NOBODY,
+    ("studio/cards.py", "portrait", "encode_jpeg"): NOBODY,
     ("bench/quality.py", "_write_ends", "imencode"): NOBODY,
     ("bench/speed.py", "_enlarged", "add_stream"): NOBODY,
     ("bench/attacks.py", "encoded", "add_stream"): NOBODY,  # footage in memory, to measure the invisible mark

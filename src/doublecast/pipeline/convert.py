@@ -19,7 +19,7 @@ from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.flow import Flow, depth_for
 from doublecast.pipeline.guard import check_guard
 from doublecast.pipeline.looks import Looks, read_looks
-from doublecast.pipeline.takes import stored_take
+from doublecast.pipeline.takes import outputs, stored_take
 from doublecast.pipeline.train import model_folder
 from doublecast.production import FilmRecord, Production, TakeInput, opened
 from doublecast.trust import Claim, FilmId, FilmWriter, Label, Signer, Statement, check_output, claimed
@@ -132,12 +132,6 @@ def placed(label: Label, store: FaceStore, given: TakeInput) -> Label:
     return label.away_from(table.box[table.take == number], (record.width, record.height))
 
 
-def outputs(takes: Sequence[TakeInput] | Sequence[Take], output: Path) -> list[Path]:
-    """Absolute path of the film of every take (see `convert`)."""
-    output = output.absolute()
-    return [output] if len(takes) == 1 else [_named(output, take.name) for take in takes]
-
-
 def refuse_inputs(films: Sequence[Path], takes: Sequence[TakeInput | Take]) -> None:
     """Raise OutputError where a film would take the place of footage, of whichever side; nothing allows that."""
     sources = {Path(file).resolve() for take in takes for file in take.files}
@@ -208,10 +202,6 @@ def _film_id(job: Production, film: Path, key: str) -> str:
     """The name that the film's mark carries: a render that is resumed keeps it."""
     known = job.record.films.get(str(film))
     return known.film if known is not None and known.key == key and known.film else FilmId.random().text
-
-
-def _named(output: Path, name: str) -> Path:
-    return output.with_name(f"{output.stem}-{name}{output.suffix}") if output.suffix else output / name
 
 
 def _render(

@@ -10,16 +10,13 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import IO, Any
 
-import cv2
-import numpy as np
-
 from doublecast.errors import DoublecastError, InputError
 from doublecast.film.look import PLAIN, Look
 from doublecast.pipeline.framing import receive, send
 from doublecast.pipeline.preview import FilmPreview, Pair
 from doublecast.pipeline.shots import film_takes
 from doublecast.trust import Label
-from doublecast.types import U8
+from doublecast.video import encode_jpeg
 
 QUALITY = 90  #: of JPEG
 WIDEST = 1280  #: pixels, unless asked for otherwise
@@ -92,8 +89,8 @@ class _Server:
         pair = preview.pair(take, index, look, label)
         self._last = take, index
         if self._before is None or self._before[0] != width:
-            self._before = width, _jpeg(pair.before, width)
-        pictures = [self._before[1], _jpeg(pair.after, width)]
+            self._before = width, encode_jpeg(pair.before, QUALITY, width=width)
+        pictures = [self._before[1], encode_jpeg(pair.after, QUALITY, width=width)]
         return {**self._told(preview, pair), "newer": newer, "seconds": time.perf_counter() - begin}, pictures
 
     @staticmethod
@@ -116,13 +113,3 @@ def _label(values: Mapping[str, Any]) -> Label:
         return Label(**{**values, "font": None if font is None else Path(font)})
     except (TypeError, ValueError) as error:
         raise InputError(f"there is no such label: {error}") from error
-
-
-def _jpeg(pixels: U8, width: int) -> bytes:
-    """A picture uint8 (H, W, 3) RGB as JPEG, at most so wide."""
-    if pixels.shape[1] > width:
-        size = width, max(1, round(pixels.shape[0] * width / pixels.shape[1]))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    assert done
-    return bytes(data)

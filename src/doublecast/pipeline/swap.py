@@ -10,10 +10,11 @@ from doublecast.events import Listener, ignore
 from doublecast.model.train import TrainConfig
 from doublecast.pipeline.activity import working
 from doublecast.pipeline.consent import require, state
-from doublecast.pipeline.convert import convert_takes, outputs, promised, refuse_inputs
+from doublecast.pipeline.convert import convert_takes, promised, refuse_inputs
 from doublecast.pipeline.curate import curate_side, warn_if_same
 from doublecast.pipeline.extract import extract_side
 from doublecast.pipeline.report import write_report
+from doublecast.pipeline.takes import outputs
 from doublecast.pipeline.train import train
 from doublecast.production import RECORD, SIDES, Production
 from doublecast.trust import Label, Signer, check_output

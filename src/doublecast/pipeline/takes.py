@@ -1,5 +1,6 @@
 """The takes of a production as they were recorded."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from doublecast.errors import InputError
@@ -30,3 +31,13 @@ def actor_take(job: Production, key: str) -> TakeInput:
         if given.key == key:
             return given
     raise InputError(f"{job.folder}: the actor has no take with the key {key!r}")
+
+
+def outputs(takes: Sequence[TakeInput] | Sequence[Take], output: Path) -> list[Path]:
+    """Absolute path of the film of every take (see `pipeline.convert`)."""
+    output = output.absolute()
+    return [output] if len(takes) == 1 else [_named(output, take.name) for take in takes]
+
+
+def _named(output: Path, name: str) -> Path:
+    return output.with_name(f"{output.stem}-{name}{output.suffix}") if output.suffix else output / name

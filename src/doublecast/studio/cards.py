@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from doublecast.errors import DoublecastError, InputError
@@ -15,6 +14,7 @@ from doublecast.pipeline.overview import Overview, overview
 from doublecast.production import RECORD, SIDES, Side
 from doublecast.studio.layout import path_of
 from doublecast.studio.making import open_question
+from doublecast.video import encode_jpeg
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
@@ -105,9 +105,7 @@ def portrait(folder: Path, side: Side) -> bytes | None:
         return None
     if crop is None:
         return None
-    side_length = min(PORTRAIT, crop.pixels.shape[0])
-    small = cv2.resize(crop.pixels, (side_length, side_length), interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1].tobytes()
+    return encode_jpeg(crop.pixels, 95, width=PORTRAIT)
 
 
 def people(folder: Path, side: Side) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from doublecast.disk import fingerprint, key_of
 from doublecast.errors import InputError
 from doublecast.pipeline import queue
 from doublecast.pipeline.options import LABEL, label_of
-from doublecast.pipeline.takes import take_of
+from doublecast.pipeline.takes import outputs, take_of
 from doublecast.production import Production
 from doublecast.studio.config import FORBIDDEN, StudioConfig
 from doublecast.trust import check_output
@@ -151,12 +151,7 @@ def render(
     output = output_of(folder, name, format)
     chosen = label_values(label)
     takes = [take_of(given) for given in Production(folder, create=False, lock=False).inputs("actor")]
-    for take in takes:
-        film = output
-        if len(takes) > 1:
-            film = (
-                output.with_name(f"{output.stem}-{take.name}{output.suffix}") if output.suffix else output / take.name
-            )
+    for take, film in zip(takes, outputs(takes, output), strict=True):
         check_output(film, take, overwrite=overwrite)
     options: dict[str, Any] = {"output": str(output), "label": chosen or None, "overwrite": overwrite}
     return start(config, folder, "convert", options)

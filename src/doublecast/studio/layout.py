@@ -10,6 +10,7 @@ from nicegui import ui
 from starlette.requests import Request
 
 from doublecast import __version__
+from doublecast.errors import DoublecastError
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
@@ -96,6 +97,24 @@ def _overlay(keys: Keys) -> None:
         f'<dl>{rows}</dl><form method="dialog"><button class="dc-button">Close</button></form></dialog>',
         sanitize=False,
     )
+
+
+class Part(ui.element):
+    """A component that shows a part of a production, and loads and follows it by itself."""
+
+    def __init__(self, production: str) -> None:
+        super().__init__()
+        self.props["production"] = production
+
+
+def exists(studio: "Studio", name: str) -> bool:
+    """Whether there is a production of this name; where there is none the page says so."""
+    try:
+        studio.config.production(name)
+    except DoublecastError as error:
+        problem(str(error))
+        return False
+    return True
 
 
 def empty(words: str, *, action: tuple[str, str] | None = None) -> None:

@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
-import numpy as np
-
 from doublecast.errors import InputError
 from doublecast.pipeline.preview_process import PreviewProcess
 from doublecast.pipeline.takes import actor_take, stored_take
 from doublecast.production import Production
 from doublecast.studio.turns import Turns
-from doublecast.video import FrameAccess
+from doublecast.video import FrameAccess, encode_jpeg
 
 PROCESSES = 2  #: productions that previews are held ready of; each holds a network
 TAKES = 3  #: takes that are held open for plain frames
@@ -90,12 +87,7 @@ class Previews:
         opened = self._opened(folder, take)
         with opened.lock:
             pixels = opened.access.frame(index).pixels
-        if pixels.shape[1] > width:
-            size = width, max(1, round(pixels.shape[0] * width / pixels.shape[1]))
-            pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        done, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        assert done
-        return bytes(data)
+        return encode_jpeg(pixels, QUALITY, width=width)
 
     def _opened(self, folder: Path, take: str) -> _Open:
         given = stored_take(actor_take(Production(folder, create=False, lock=False), take))

@@ -33,6 +33,17 @@ def encode_png(pixels: U8, text: Mapping[str, str] | None = None, *, level: int 
     return body[:head] + b"".join(_chunk(key, value) for key, value in (text or {}).items()) + body[head:]
 
 
+def encode_jpeg(pixels: U8, quality: int, *, width: int | None = None) -> bytes:
+    """A picture uint8 (H, W, 3) RGB as JPEG, made smaller where it is wider than ``width`` pixels. quality: 0-100."""
+    if width is not None and pixels.shape[1] > width:
+        size = width, max(1, round(pixels.shape[0] * width / pixels.shape[1]))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f"no JPEG can hold {pixels.shape} {pixels.dtype}")
+    return data.tobytes()
+
+
 def _chunk(key: str, value: str) -> bytes:
     try:
         kind, data = b"tEXt", key.encode("latin-1") + b"\0" + value.encode("latin-1")

@@ -9,9 +9,8 @@ from nicegui import ui
 from starlette.requests import Request
 
 from doublecast import __version__
-from doublecast.errors import DoublecastError
 from doublecast.production import SIDES
-from doublecast.studio.layout import Keys, frame, problem
+from doublecast.studio.layout import Keys, exists, frame, problem
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
@@ -47,10 +46,7 @@ def register(studio: "Studio", app: FastAPI) -> None:
     @ui.page("/p/{name}/faces")
     def faces(request: Request, name: str, side: str = "actor") -> None:
         with frame(studio, request, f"Faces of {name}", section="faces", name=name, keys=KEYS):
-            try:
-                studio.config.production(name)
-            except DoublecastError as error:
-                problem(str(error))
+            if not exists(studio, name):
                 return
             if side not in SIDES:
                 problem(f"the sides of a production are {' and '.join(SIDES)}, not {side!r}; this is the actor")

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-import cv2
 import numpy as np
 from fastapi import Body, FastAPI
 from fastapi.responses import JSONResponse, Response
@@ -23,7 +22,8 @@ from doublecast.pipeline import faces as single
 from doublecast.pipeline import queue
 from doublecast.production import SIDES, Production, Side
 from doublecast.studio.face_process import FaceProcess
-from doublecast.types import F32, POINTS, U8
+from doublecast.types import F32, POINTS
+from doublecast.video import encode_jpeg
 
 if TYPE_CHECKING:
     from doublecast.studio.server import Studio
@@ -126,7 +126,7 @@ def _one_face(studio: "Studio", app: FastAPI, process: FaceProcess) -> None:
             "revision": int(store.revisions(np.array([number]))[0]), "state": _state(store),
         }  # fmt: skip
         head = json.dumps(told).encode()
-        body = struct.pack("<I", len(head)) + head + _jpeg(found.pixels)
+        body = struct.pack("<I", len(head)) + head + encode_jpeg(found.pixels, FRAME_QUALITY)
         return Response(body, media_type="application/octet-stream", headers={"cache-control": "no-store"})
 
     @app.get("/api/p/{name}/faces/{side}/covered")
@@ -300,8 +300,3 @@ def _numbers(column: F32, digits: int) -> list[float | None]:
     known = np.isfinite(column)
     rounded = np.round(column.astype(np.float64), digits)
     return [float(value) if ok else None for value, ok in zip(rounded.tolist(), known.tolist(), strict=True)]
-
-
-def _jpeg(pixels: U8) -> bytes:
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, FRAME_QUALITY])
-    return data.tobytes()

@@ -7,8 +7,7 @@ from nicegui import ui
 from starlette.requests import Request
 
 from doublecast import __version__
-from doublecast.errors import DoublecastError
-from doublecast.studio.layout import frame, problem
+from doublecast.studio.layout import Part, exists, frame
 from doublecast.studio.pages import film_api
 from doublecast.studio.pages.jobs_panel import JobsPanel
 
@@ -25,20 +24,12 @@ KEYS = (
 )
 
 
-class FilmView(ui.element, component="../components/film_view.js"):
+class FilmView(Part, component="../components/film_view.js"):
     """Viewer, timeline and settings of a production."""
 
-    def __init__(self, production: str) -> None:
-        super().__init__()
-        self._props["production"] = production
 
-
-class FilmOutput(ui.element, component="../components/film_output.js"):
+class FilmOutput(Part, component="../components/film_output.js"):
     """The order to make a film, and the finished ones."""
-
-    def __init__(self, production: str) -> None:
-        super().__init__()
-        self._props["production"] = production
 
 
 def register(studio: "Studio", app: FastAPI) -> None:
@@ -49,10 +40,7 @@ def register(studio: "Studio", app: FastAPI) -> None:
     def film(request: Request, name: str) -> None:
         ui.add_head_html(f'<link rel="stylesheet" href="/static/film.css?{__version__}">')
         with frame(studio, request, f"Film of {name}", section="film", name=name, keys=KEYS):
-            try:
-                studio.config.production(name)
-            except DoublecastError as error:
-                problem(str(error))
+            if not exists(studio, name):
                 return
             FilmView(name)
             with ui.element("div").classes("film-below"):

@@ -7,8 +7,7 @@ from nicegui import ui
 from starlette.requests import Request
 
 from doublecast import __version__
-from doublecast.errors import DoublecastError
-from doublecast.studio.layout import Keys, frame, problem
+from doublecast.studio.layout import Keys, Part, exists, frame
 from doublecast.studio.pages import train_api
 from doublecast.studio.pages.jobs_panel import JobsPanel
 
@@ -23,31 +22,23 @@ KEYS: Keys = (
 )
 
 
-class _Part(ui.element):
-    """A component that shows a part of a production's training and follows changes by itself."""
-
-    def __init__(self, production: str) -> None:
-        super().__init__()
-        self._props["production"] = production
-
-
-class TrainControl(_Part, component="../components/train_control.js"):
+class TrainControl(Part, component="../components/train_control.js"):
     """Budget, size and start."""
 
 
-class LossChart(_Part, component="../components/loss_chart.js"):
+class LossChart(Part, component="../components/loss_chart.js"):
     """The losses over time or steps."""
 
 
-class PreviewSlider(_Part, component="../components/preview_slider.js"):
+class PreviewSlider(Part, component="../components/preview_slider.js"):
     """Preview sheets of all checkpoints, with comparison."""
 
 
-class Evaluation(_Part, component="../components/evaluation.js"):
+class Evaluation(Part, component="../components/evaluation.js"):
     """Measures of the last film."""
 
 
-class Snapshots(_Part, component="../components/snapshots.js"):
+class Snapshots(Part, component="../components/snapshots.js"):
     """Kept states, to restore."""
 
 
@@ -59,10 +50,7 @@ def register(studio: "Studio", app: FastAPI) -> None:
     def train(request: Request, name: str) -> None:
         ui.add_head_html(f'<link rel="stylesheet" href="/static/train.css?{__version__}">')
         with frame(studio, request, f"Train {name}", section="train", name=name, keys=KEYS):
-            try:
-                studio.config.production(name)
-            except DoublecastError as error:
-                problem(str(error))
+            if not exists(studio, name):
                 return
             _parts(name)
 

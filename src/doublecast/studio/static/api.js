@@ -75,6 +75,52 @@ export function follow(production, changed) {
   };
 }
 
+// One copy of a production's state for all parts of a page: asked for at once, and again when one of `kinds` is told.
+// load(production, one): answers the state. failed(state, message, one): what to show when it throws (state: null for
+// none yet; null: nothing). Answers { watch, refresh, of }: watch(production, changed) calls `changed(state)` at once and
+// whenever it changes, and returns a function that ends it; refresh asks again; of(production) is what is kept of it, or
+// undefined. started(one): called when the first part watches; the function it returns when the last one ends.
+export function sharing({ kinds, load, failed, started = () => () => {} }) {
+  const shown = new Map();
+  const begin = (production) => {
+    const one = { listeners: new Set(), state: null, asking: false, again: false };
+    one.ask = async () => {
+      if (one.asking) return void (one.again = true);
+      one.asking = true;
+      do {
+        one.again = false;
+        try {
+          one.state = { ...(await load(production, one)), error: "" };
+        } catch (error) {
+          one.state = failed(one.state, error.message, one);
+        }
+        if (one.state) [...one.listeners].forEach((listener) => listener(one.state));
+      } while (one.again);
+      one.asking = false;
+    };
+    const ends = [follow(production, (told) => kinds.some((kind) => told.has(kind)) && one.ask()), started(one)];
+    one.end = () => ends.forEach((end) => end());
+    shown.set(production, one);
+    one.ask();
+    return one;
+  };
+  return {
+    watch(production, changed) {
+      const one = shown.get(production) || begin(production);
+      one.listeners.add(changed);
+      if (one.state) changed(one.state);
+      return () => {
+        one.listeners.delete(changed);
+        if (one.listeners.size) return;
+        one.end();
+        shown.delete(production);
+      };
+    },
+    refresh: (production) => shown.get(production)?.ask(),
+    of: (production) => shown.get(production),
+  };
+}
+
 // 75 -> "1:15", 3700 -> "1:01:40"
 export function clock(seconds) {
   const whole = Math.round(seconds);
