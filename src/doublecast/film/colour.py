@@ -14,7 +14,9 @@ DARK = 0.04  #: added where nothing can be compared, so that the gain goes to 1
 ODD = 0.2  #: difference from the usual difference, in 0-1, beyond which a texel hardly counts
 BRIGHT = 85.0  #: percentile of brightness by which eyes and teeth are compared: the white of both
 WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besides
-TONES = (0.25, 0.85)  #: log difference of two people's skin from which lips follow the actor's, and at which most
+TINTED = 0.2  #: how far a white's tint is moved, each channel against their mean
+LIP_EDGE = 0.016  #: reach of the edge of the lips, which is of neither colour, as part of the texture's side
+TONES = (0.2, 0.5)  #: log difference of two people's skin from which lips follow the actor's, and at which most
 LIPS = 0.85  #: how far they follow then
 
 
@@ -65,7 +67,9 @@ def regions(size: int) -> dict[str, Bool]:
         return mask > 0
 
     mouth = filled([MOUTH_INSIDE])
-    return {"eyes": filled(list(EYE_RINGS)), "mouth": mouth, "lips": filled([MOUTH_RING]) & ~mouth}
+    reach = 2 * round(LIP_EDGE * size) + 1
+    lips = cv2.dilate(filled([MOUTH_RING]).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    return {"eyes": filled(list(EYE_RINGS)), "mouth": mouth, "lips": filled([MOUTH_RING]) & ~mouth, "around": lips & ~mouth}
 
 
 def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:
@@ -84,14 +88,22 @@ def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:
     for name in ("eyes", "mouth"):
         rows = regions(size)[name] & there
         if rows.sum() >= 12:
-            have, want = (float(np.percentile(x[rows].mean(1), BRIGHT)) for x in (lit, shot))
-            factor[regions(size)[name]] = np.clip((want + 0.02) / (have + 0.02), *WHITES)
+            have, want = (_white(x[rows]) for x in (lit, shot))
+            ratio = (want + 0.02) / (have + 0.02)
+            usual = float(ratio.mean())
+            factor[regions(size)[name]] = np.clip(usual, *WHITES) * np.clip(ratio / usual, 1 - TINTED, 1 + TINTED)
     lips, skin = regions(size)["lips"] & there, (_skin(size) > 0) & there
     share = LIPS * float(np.clip((tone - TONES[0]) / (TONES[1] - TONES[0]), 0, 1))
     if share and lips.sum() >= 12 and skin.sum() >= 12:
         own, wanted = (np.log((x[lips].mean(0) + 0.02) / (x[skin].mean(0) + 0.02)) for x in (lit, shot))
-        factor[regions(size)["lips"]] = np.exp(share * (wanted - own))
+        factor[regions(size)["around"]] = np.exp(share * (wanted - own))
     return np.asarray(cv2.GaussianBlur(factor, (0, 0), size / 64), np.float32)
+
+
+def _white(colours: F32) -> F32:
+    """The colour of the brightest of some texels float32 (n, 3): float32 (3,)."""
+    brightness = colours.mean(1)
+    return np.asarray(colours[brightness >= np.percentile(brightness, BRIGHT)].mean(0), np.float32)
 
 
 def tone_apart(first: F32, second: F32) -> float:

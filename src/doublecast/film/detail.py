@@ -1,9 +1,11 @@
 """Skin finer than the network's texels, from the target's own footage: pores, stubble, freckles.
 
 In texture space skin lies still, so the detail of one sharp frontal face fits every frame. It is kept as the logarithm
-of a ratio, as light multiplies, and of brightness alone, as colour in footage is coarse.
+of a ratio, as light multiplies, and of brightness alone, as colour in footage is coarse. What is strong in it must be in
+other faces too: a mole is, a highlight on the nose is not.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +23,7 @@ SHARP = 1.3  #: a face must be so many times as high in pixels as the network's 
 STRONGEST = 1.2  #: times the source's own detail
 LARGEST = 0.25  #: largest log ratio: a shadow's edge is no skin
 LOOKED_AT = 12  #: sharpest faces that are compared
+APART = 0.03  #: difference from what most of them have, in log ratio, beyond which a texel is no skin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,15 +44,24 @@ def learn(store: FaceStore, size: int) -> Detail | None:
     if size >= SIDE or not len(table.id):
         return None
     likely = table.id[np.argsort(-table.sharpness * table.size, kind="stable")[:LOOKED_AT]]
-    best: Detail | None = None
+    ratios = []
     for stored in store.load(np.sort(likely)):
         if stored.crop is not None:
             points = stored.crop.alignment.apply(stored.face.points)
             texture, visible = unwrap(stored.crop.pixels, points, SIDE)
-            ratio = _fine(texture, look(texture, visible)[0], size)
-            found = Detail(ratio, _strength(ratio), size)
-            best = found if best is None or found.strength > best.strength else best
-    return best
+            ratios.append(_fine(texture, look(texture, visible)[0], size))
+    if not ratios:
+        return None
+    ratio = lasting(ratios)
+    return Detail(ratio, _strength(ratio), size)
+
+
+def lasting(ratios: Sequence[F32]) -> F32:
+    """The strongest of some log ratios float32 (N, N), where it is not alone: what no other face has is light."""
+    best = max(ratios, key=_strength)
+    usual = cv2.GaussianBlur(np.median(ratios, axis=0).astype(np.float32), (0, 0), 1)
+    alone = np.abs(cv2.GaussianBlur(best, (0, 0), 1) - usual)
+    return np.asarray(best * np.exp(-np.square(alone / APART)), np.float32)
 
 
 def _fine(texture: U8, visible: U8, size: int) -> F32:

@@ -33,13 +33,18 @@ def _rest(face: Face) -> tuple[F64, float, F64, F64]:
     return scale * points @ rotation.T + shift, scale, rotation, shift
 
 
+def at_rest(face: Face) -> F64:
+    """The mesh of a face as if the head stood straight and in its usual place, float64 (468, 3), canonical units."""
+    return _rest(face)[0]
+
+
 def learn(faces: Iterable[Face]) -> Shape:
     """The resting shape of a person from many faces: a ridge regression of the mesh on mouth and eye opening, frontal
     faces counting more, read off at a closed mouth and the eyes' usual opening. So it holds for somebody who is never
     silent in the footage, where a mean or median would have the mouth half open."""
     shapes, signs, weight = [], [], []
     for face in faces:
-        shapes.append(_rest(face)[0])
+        shapes.append(at_rest(face))
         signs.append([1.0, face.mouth, *face.eyes])
         weight.append(np.exp(-((face.pose.yaw / 25) ** 2) - (face.pose.pitch / 25) ** 2) + 1e-3)
     if not shapes:

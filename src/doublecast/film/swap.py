@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.film import detail, person, shape
+from doublecast.film import detail, eyes, person, shape
 from doublecast.film.colour import colour_gain, feature_gain, tone_apart
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
@@ -144,10 +144,12 @@ class Swapper:
         texture, own = self._decode(seen, bare)
         gain = colour_gain(texture, seen, bare)
         gain *= feature_gain(np.clip(texture * gain, 0, 1).astype(np.float32), seen, bare, self.people.tone)
+        sharpness = sharpness_difference(texture, seen, bare)
+        texture = eyes.close(texture, gain, seen, bare, eyes.closed(face, self.people.shapes[0]))
         wanted = _Match(
             frame.seconds,
             gain,
-            sharpness_difference(texture, seen, bare),
+            sharpness,
             0.0 if self._detail is None else detail.amount(self._detail, frame, face),
             covered(own, seen, bare, foreign),
         )
