@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from doublecast.bench import goals, pairs, quality
+from doublecast.bench import contestants, goals, pairs, quality
 from doublecast.bench.contestant import Contestant, Converter
 from doublecast.bench.goals import first_reached, reaches
 from doublecast.bench.judge import Verdict, ends, judge, judge_pictures
@@ -41,6 +41,15 @@ def performers(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 
 # ------------------------------------------------------------------------------------------------------- score
+def test_a_change_of_our_film_does_not_spend_the_baselines_hours_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = contestants.names()
+    before = {name: contestants.stamp(name) for name in names}
+    monkeypatch.setattr(contestants, "CONVERTER", 1000)
+    changed = [name for name in names if contestants.stamp(name) != before[name]]
+    assert changed == [name for name in names if name not in ("faceswap original", "DeepFaceLab Quick96")]
+    assert contestants.stamp("somebody else's") == ()
+
+
 @pytest.mark.parametrize(
     ("parts", "found", "score"),
     [

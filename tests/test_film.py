@@ -6,15 +6,16 @@ from fractions import Fraction
 import numpy as np
 import people
 import pytest
+import torch
 
 from doublecast.errors import NoFaceError
 from doublecast.faces.geometry import OVAL
 from doublecast.film import detail, person, shape
-from doublecast.film.colour import colour_gain, feature_gain, regions, tone_apart
+from doublecast.film.colour import Tone, colour_gain, desaturate, feature_gain, regions, saturation, tone_apart
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.smooth import smooth
 from doublecast.model.space import draw, fade, importance, unwrap
-from doublecast.types import F32, MESH, Bool, Frame
+from doublecast.types import F32, MESH, U8, Bool, Frame
 
 
 def shake(points: Sequence[F32]) -> float:
@@ -181,10 +182,58 @@ def test_lips_follow_the_actor_only_between_different_skins(tone: float, least: 
 
 
 def test_how_far_two_skins_are_apart() -> None:
-    dark, light = np.full(3, 0.3, np.float32), np.full(3, 0.7, np.float32)
+    dark, light = (Tone(np.full(3, x, np.float32), np.full(3, x, np.float32)) for x in (0.3, 0.7))
     assert tone_apart(light, light) == 0
     assert tone_apart(dark, light) == pytest.approx(tone_apart(light, dark))
     assert 0.7 < tone_apart(dark, light) < 0.9
+
+
+SKIN, LIPS = (178, 127, 102), (165, 84, 80)
+
+
+def painted(skin: Sequence[float], lips: Sequence[float], size: int = 128) -> U8:
+    """A face of two colours, uint8 (size, size, 3)."""
+    texture: U8 = np.empty((size, size, 3), np.uint8)
+    texture[:] = skin
+    texture[regions(size)["lips"]] = lips
+    return texture
+
+
+def tone(skin: Sequence[float], lips: Sequence[float]) -> Tone:
+    return Tone(*(np.array(colour, np.float32) / np.float32(255) for colour in (skin, lips)))
+
+
+@pytest.mark.parametrize(
+    ("skin", "lips", "least", "most"),
+    [
+        (SKIN, LIPS, 1, 1),
+        ((130, 130, 130), (95, 95, 95), 0, 0.05),  # black and white
+        ((150, 130, 120), (128, 108, 106), 0.2, 0.7),  # bleached
+        ((100, 110, 160), (92, 73, 126), 1, 1),  # blue light
+        (SKIN, (170, 120, 97), 1, 1),  # pale lips
+    ],
+)
+def test_only_a_bleached_shot_takes_colour_from_the_face(
+    skin: tuple[int, int, int], lips: tuple[int, int, int], least: float, most: float
+) -> None:
+    everything = np.full((128, 128), 255, np.uint8)
+    found = saturation(painted(skin, lips), everything, tone(skin, lips), tone(SKIN, LIPS))
+    assert least <= found <= most
+    hidden = saturation(
+        painted((0, 255, 0), (0, 0, 255)), np.zeros_like(everything), tone(skin, lips), tone(SKIN, LIPS)
+    )
+    assert hidden == pytest.approx(found, abs=0.02), "a hand before the face is not asked"
+
+
+def test_taking_colour_keeps_skin_and_brightness() -> None:
+    lit: F32 = painted(SKIN, LIPS).astype(np.float32) / np.float32(255)
+    assert desaturate(lit, 1.0) is lit
+    grey = desaturate(lit, 0.0)
+    lips = regions(128)["lips"]
+    assert np.abs(grey[64, 20] - lit[64, 20]).max() < 0.01, "the skin's colour is the shot's already"
+    ratio = grey[lips].mean(0) / grey[64, 20]
+    assert np.ptp(ratio) < 0.05, "lips differ from skin in brightness alone"
+    assert grey[lips].mean() == pytest.approx(lit[lips].mean(), abs=0.05)
 
 
 def test_sharpness_follows_the_shot() -> None:
@@ -223,6 +272,19 @@ def erode(mask: Bool) -> Bool:
     return inner
 
 
+def test_codes_that_the_target_never_had_are_drawn_in() -> None:
+    rng = torch.Generator().manual_seed(0)
+    own = torch.randn(64, 4, generator=rng) * torch.tensor([3.0, 1.0, 1.0, 0.0]) + 5
+    spread = torch.tensor([3.0, 1.0, 1.0, 0.3])
+    exchange = person.Exchange(torch.zeros(4), own.mean(0), torch.eye(4), spread)
+    near, far = exchange(own[:1]), exchange(own[:1] + 100)
+    assert (near - own[:1]).abs().max() < 1.5 and (exchange(own.mean(0)[None]) - own.mean(0)).abs().max() < 1e-5
+    assert ((far - own.mean(0)) <= person.FAR * spread + 1e-4).all(), "never beyond what the target does"
+    steps = [float(exchange(own.mean(0)[None] + torch.tensor([[s, 0.0, 0, 0]]))[0, 0]) for s in (0, 1, 3, 6, 12)]
+    assert steps == sorted(steps) and len(set(steps)) == 5, "what goes further still goes further"
+    assert exchange(own.to(torch.bfloat16)).dtype == torch.bfloat16
+
+
 def test_only_what_the_performance_does_not_explain_is_the_person() -> None:
     rng = np.random.default_rng(4)
     slopes, apart = rng.normal(size=(3, 6)), np.array([1.0, -2, 0, 0.5, 3, 0])
@@ -237,6 +299,20 @@ def test_a_sign_that_never_changes_explains_nothing() -> None:
     still = np.zeros((40, 2))
     codes = np.random.default_rng(0).normal(size=(40, 3))
     assert person.constants_apart((still, codes), (still, codes + 2)) == pytest.approx([2, 2, 2])
+
+
+def test_pores_and_moles_last_and_highlights_do_not() -> None:
+    rng = np.random.default_rng(0)
+    faces = [rng.normal(0, 0.01, (detail.SIDE, detail.SIDE)).astype(np.float32) for _ in range(9)]
+    for face in faces:
+        face[60:66, 60:66] -= 0.2  # a mole
+    faces[4][30:40, 100:110] += 0.2  # a highlight
+    faces[4] += rng.normal(0, 0.01, faces[4].shape).astype(np.float32)  # the sharpest one
+    kept = detail.lasting(faces)
+    assert kept[62, 62] < -0.15 and abs(kept[35, 105]) < 0.02
+    skin = (slice(150, 220), slice(80, 180))
+    assert kept[skin].std() > 0.75 * faces[4][skin].std()
+    assert np.array_equal(detail.lasting(faces[:1]), faces[0]), "one face has nothing to be compared with"
 
 
 def pored(strength: float) -> detail.Detail:

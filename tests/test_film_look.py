@@ -1,5 +1,6 @@
 """The look: its ranges, nothing changed by the usual one, and what each value does."""
 
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from doublecast.errors import InputError
 from doublecast.film.composite import blend, lying_before, sharpen
 from doublecast.film.look import PLAIN, Look, settings
+from doublecast.film.openings import Openings
 from doublecast.film.swap import Decoded, Swapper, _Match
 from doublecast.model.space import EDGE, RIM, draw, fade
 from doublecast.types import F32, U8, Frame, Patch
@@ -20,7 +22,7 @@ SIZE = 128
 
 
 def test_defaults_are_inside_the_ranges_and_every_value_says_what_it_does() -> None:
-    assert [s.name for s in settings()] == ["grow", "feather", "colour", "sharpness", "blend"]
+    assert [s.name for s in settings()] == ["grow", "feather", "colour", "sharpness", "mouth", "blend"]
     for setting in settings():
         assert setting.low <= setting.default <= setting.high and setting.step > 0 and setting.help.endswith(".")
         assert getattr(PLAIN, setting.name) == setting.default
@@ -83,7 +85,7 @@ def shot() -> tuple[Frame, Decoded]:
     hand[:40] = 1
     rough = np.random.default_rng(0).normal(0, 0.05, (SIZE, SIZE, 3))
     texture = np.clip(people.skin(2) + rough, 0, 1).astype(np.float32)
-    return frame, Decoded(drawing, points, texture, _Match(0.0, gain, 0.4, 0.0, hand))
+    return frame, Decoded(drawing, points, Openings(0, 0, 0), texture, _Match(0.0, gain, 1.0, 0.4, 0.0, hand))
 
 
 def drawn(frame: Frame, face: Decoded, look: Look) -> U8:
@@ -121,6 +123,18 @@ def test_sharpness_adds_and_takes_detail(shot: tuple[Frame, Decoded]) -> None:
     parts = [drawn(*shot, Look(sharpness=s))[120:160, 100:156].astype(float) for s in (-1, 0, 1)]
     rough = [np.abs(np.diff(part, axis=1)).mean() for part in parts]
     assert rough[0] < 0.7 * rough[1] and rough[2] > 1.3 * rough[1]
+
+
+def test_teeth_are_the_actors_or_the_models(shot: tuple[Frame, Decoded]) -> None:
+    frame, face = shot
+    face = replace(face, points=(wide := people.head(mouth=0.12)), openings=Openings(1, 0, 0))
+    drawing = draw(wide, frame.pixels.shape[:2])
+    assert drawing is not None
+    face = replace(face, drawing=drawing)
+    x, y = round(float(wide[13, 0])), round(float(wide[13, 1])) + 2
+    frame.pixels[y - 3 : y + 4, x - 3 : x + 4] = 255
+    own, models = (drawn(frame, face, Look(mouth=m))[y, x].astype(int) for m in (1.0, 0.0))
+    assert own.min() > 230 > models.max() + 20
 
 
 def test_what_lies_before_the_face_stays_where_the_edge_grows(shot: tuple[Frame, Decoded]) -> None:

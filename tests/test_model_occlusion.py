@@ -9,7 +9,7 @@ import torch
 
 from doublecast.faces.track import FaceTracker
 from doublecast.model import occlusion
-from doublecast.model.space import fade, unwrap
+from doublecast.model.space import fade, importance, unwrap
 from doublecast.types import F32, U8
 from doublecast.video import Reader, find_takes
 from doublecast.weights import fetch_all
@@ -59,6 +59,28 @@ def test_what_covers_most_faces_covers_all_and_what_covers_few_does_not() -> Non
     assert bool((found[:, :, :2] == 255).all())
     assert bool((found[:2, :, 6:] == 255).all()) and not found[2:, :, 6:].any()
     assert not found[:, :, 2:6].any()
+
+
+def test_hair_that_is_missed_in_most_faces_covers_all_and_a_hand_does_not() -> None:
+    covered = torch.zeros(10, 1, 64, 64, dtype=torch.uint8)
+    covered[:4, :, :6] = 255  # thin ends of a fringe
+    covered[:3, :, 50:] = 255  # a hand before the chin
+    found = occlusion.usual(covered)
+    assert bool((found[:, :, :6] == 255).all())
+    assert bool((found[:3, :, 50:] == 255).all()) and not found[3:, :, 50:].any()
+
+
+def test_skin_is_continued_without_the_brows() -> None:
+    brows = (importance(SIDE) > 1.5) & (importance(SIDE) < 2.3)
+    textures = torch.full((1, 3, SIDE, SIDE), 180, dtype=torch.uint8)
+    textures[..., torch.from_numpy(brows)] = 20
+    visible = torch.full((1, 1, SIDE, SIDE), 255, dtype=torch.uint8)
+    seen = visible.clone()
+    seen[..., 8:24, :] = 0  # both sides: there is no mirror image to go by
+    textures[..., 8:24, :] = 0
+    filled, _ = occlusion.fill(textures, visible, seen)
+    skin = ~torch.from_numpy(brows)[8:24, 40:88]
+    assert filled[0, 0, 8:24, 40:88][skin].float().min() > 165
 
 
 def test_the_rim_of_what_is_covered_does_not_count_as_seen() -> None:

@@ -23,8 +23,9 @@ from doublecast.model.device import choose_device
 from doublecast.model.material import gather
 from doublecast.model.networks import SIZES
 from doublecast.model.train import TrainConfig, Trainer
+from doublecast.pipeline.convert import CONVERTER
 
-__all__ = ["Contestant", "Converter", "build", "contestants", "names"]
+__all__ = ["Contestant", "Converter", "build", "contestants", "names", "stamp"]
 
 
 class _Trained(Contestant):
@@ -120,6 +121,13 @@ _MAKERS: dict[str, Maker] = {
 def names() -> tuple[str, ...]:
     """Every contestant."""
     return tuple(_MAKERS)
+
+
+def stamp(name: str) -> tuple[int, ...]:
+    """What the results of a contestant depend on besides its training: the version of our film's code for ours, nothing
+    for the rebuilt tools, whose hours need not be spent again when that changes."""
+    ours = name in _MAKERS and name not in (OriginalContestant.name, Quick96Contestant.name)
+    return (CONVERTER,) if ours else ()
 
 
 def contestants(wanted: Sequence[str] = ()) -> tuple[str, ...]:

@@ -24,6 +24,9 @@ import numpy as np
 import torch
 
 from doublecast.bench.contestant import Contestant
+from doublecast.bench.contestants import build as build_ours
+from doublecast.bench.contestants import contestants as known
+from doublecast.bench.contestants import stamp
 from doublecast.bench.judge import Verdict, ends, judge
 from doublecast.bench.pairs import Held, Pair, check_data, held_out, pairs_of, prepare
 from doublecast.disk import atomic_write, key_of
@@ -34,7 +37,7 @@ from doublecast.metrics import Measure
 from doublecast.trust import Label, Statement, save_picture
 from doublecast.types import U8, Crop
 
-QUALITY = 2  #: raise it when points would come out differently: they are then measured again
+QUALITY = 2  #: raise it when all points would come out differently: they are then measured again
 MINUTES = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 SNAPSHOT = 60.0  #: seconds of training between snapshots
 SHOWN = 6  #: held-out frames in a strip
@@ -119,9 +122,6 @@ def quality(
     chosen = pairs_of(pairs)
     check_data(chosen, data)
     if build is None:
-        from doublecast.bench.contestants import build as build_ours
-        from doublecast.bench.contestants import contestants as known
-
         build, contestants = build_ours, known(contestants)
     before = torch.get_num_threads()
     settings = Settings(threads or before)
@@ -155,7 +155,11 @@ def _pair(
 
 
 def _file(work: Path, settings: Settings, pair: Pair, name: str, minutes: float) -> Path:
-    return work / "points" / f"{settings.key(pair.name, name, float(minutes))}.json"
+    return work / "points" / _name(settings, pair.name, name, minutes)
+
+
+def _name(settings: Settings, pair: str, contestant: str, minutes: float) -> str:
+    return f"{settings.key(pair, contestant, float(minutes), *stamp(contestant))}.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,7 +189,7 @@ class Bout:
             self._train(self._built(budget, folder), folder, [budget])
 
     def _folder(self, budget: float) -> Path:
-        return self.work / "runs" / self.settings.key(self.pair.name, self.name, budget)
+        return self.work / "runs" / self.settings.key(self.pair.name, self.name, budget, *stamp(self.name))
 
     def _built(self, minutes: float, folder: Path) -> Contestant:
         own = folder / "own"
@@ -299,6 +303,8 @@ def collect(work: Path, settings: Settings) -> Results:
                 found.append(Ends(**data["ends"]))
             elif "ends" not in data and data.pop("settings") == {"version": QUALITY, **asdict(settings)}:
                 measures = [Measure(**m) for m in data.pop("measures")]
-                points.append(Point(**data, measures=measures))
+                point = Point(**data, measures=measures)
+                if path.name == _name(settings, point.pair, point.contestant, point.minutes):
+                    points.append(point)
     points.sort(key=lambda p: (p.pair, p.contestant, p.minutes))
     return Results(points, sorted(found, key=lambda e: e.pair), {"version": QUALITY, **asdict(settings)})

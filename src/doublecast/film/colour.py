@@ -1,9 +1,12 @@
 """Light and colour of the shot for a decoded texture: gains, as light multiplies."""
 
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, MOUTH_RING, fade, importance, inside, layout
 from doublecast.types import F32, U8, Bool
@@ -16,8 +19,10 @@ BRIGHT = 85.0  #: percentile of brightness by which eyes and teeth are compared:
 WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besides
 TINTED = 0.2  #: how far a white's tint is moved, each channel against their mean
 LIP_EDGE = 0.016  #: reach of the edge of the lips, which is of neither colour, as part of the texture's side
-TONES = (0.2, 0.5)  #: log difference of two people's skin from which lips follow the actor's, and at which most
+TONES = (0.25, 0.65)  #: log difference of two people's skin from which lips follow the actor's, and at which most
+COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
 LIPS = 0.85  #: how far they follow then
+_LIPS = [74, 73, 72, 11, 302, 303, 304, 90, 180, 85, 16, 315, 404, 320]  # mesh points along the middle of both lips
 
 
 @cache
@@ -57,7 +62,7 @@ def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
 
 @cache
 def regions(size: int) -> dict[str, Bool]:
-    """Texels of the eyes, the inside of the mouth, and the lips, bool (size, size)."""
+    """Texels of the eyes, the inside of the mouth, the lips, and the lips with their edge, bool (size, size)."""
     uv = layout().uv * size - 0.5
 
     def filled(rings: list[list[int]]) -> Bool:
@@ -69,7 +74,8 @@ def regions(size: int) -> dict[str, Bool]:
     mouth = filled([MOUTH_INSIDE])
     reach = 2 * round(LIP_EDGE * size) + 1
     lips = cv2.dilate(filled([MOUTH_RING]).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    return {"eyes": filled(list(EYE_RINGS)), "mouth": mouth, "lips": filled([MOUTH_RING]) & ~mouth, "around": lips & ~mouth}
+    plain = filled([MOUTH_RING]) & ~mouth
+    return {"eyes": filled(list(EYE_RINGS)), "mouth": mouth, "lips": plain, "around": lips & ~mouth}
 
 
 def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:
@@ -100,12 +106,61 @@ def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:
     return np.asarray(cv2.GaussianBlur(factor, (0, 0), size / 64), np.float32)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Tone:
+    """The usual colours of somebody's skin and lips in their footage, float32 (3,) 0-1 each."""
+
+    skin: F32
+    lips: F32
+
+    @classmethod
+    def of(cls, colours: U8) -> "Tone":
+        """Of the colours under the mesh's points in some faces, uint8 (n, 468, 3) RGB."""
+        usual = np.median(colours, axis=0) / 255
+        return cls(*(np.median(usual[rows], axis=0).astype(np.float32) for rows in (slice(None), _LIPS)))
+
+
+def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
+    """How colourful the shot is as part of what the target's colours are, 0 (black and white, or one tint) to 1.
+
+    Gains bring skin to the colour of a bleached or grey shot and leave lips and lids as red beside it as they were.
+    Skin in such a shot is less warm, and lips differ less from it; in coloured light only the first is so, and with
+    pale lips only the second: the larger share decides. seen, visible: as in `feature_gain`; the actor's usual
+    colours stand in for what something covers.
+    """
+    size = seen.shape[0]
+    there = visible > 128
+    skin, lips = (
+        np.median(seen[rows], axis=0) / 255 if rows.sum() >= 12 else usual
+        for rows, usual in (((_skin(size) > 0) & there, actor.skin), (regions(size)["lips"] & there, actor.lips))
+    )
+    own, wanted = _chroma(skin), _chroma(target.skin)
+    warm = (own[0] - own[2]) / max(float(wanted[0] - wanted[2]), 0.1)
+    apart = np.linalg.norm(_chroma(lips) - own) / max(float(np.linalg.norm(_chroma(target.lips) - wanted)), 0.05)
+    return float(np.clip(max(warm, apart) / COLOURFUL, 0, 1) ** 1.5)
+
+
+def desaturate(lit: F32, share: float) -> F32:
+    """A texture float32 (S, S, 3) 0-1 whose colours differ from its skin's by only ``share`` of what they did."""
+    if share >= 1:
+        return lit
+    chroma = _chroma(lit)
+    usual = np.median(chroma[_skin(lit.shape[0]) > 0], axis=0)
+    return np.asarray(np.clip(lit * np.exp((share - 1) * (chroma - usual)), 0, 1), np.float32)
+
+
+def _chroma(colours: npt.NDArray[np.floating[Any]]) -> F32:
+    """Log colours (..., 3) without their brightness."""
+    log = np.log(colours.astype(np.float32) + np.float32(0.03))
+    return np.asarray(log - log.mean(-1, keepdims=True), np.float32)
+
+
 def _white(colours: F32) -> F32:
     """The colour of the brightest of some texels float32 (n, 3): float32 (3,)."""
     brightness = colours.mean(1)
     return np.asarray(colours[brightness >= np.percentile(brightness, BRIGHT)].mean(0), np.float32)
 
 
-def tone_apart(first: F32, second: F32) -> float:
-    """Log difference of two skin colours, float32 (3,) 0-1 each: the mean over the channels, without sign."""
-    return float(abs(np.log((first + 0.02) / (second + 0.02)).mean()))
+def tone_apart(first: Tone, second: Tone) -> float:
+    """Log difference of two people's skin: the mean over the channels, without sign."""
+    return float(abs(np.log((first.skin + 0.02) / (second.skin + 0.02)).mean()))

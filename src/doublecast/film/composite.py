@@ -78,10 +78,19 @@ def sharpen(texture: F32, amount: float, reach: float = 1.0) -> F32:
     return np.clip(texture + amount * _fine(texture, reach), 0, 1).astype(np.float32)
 
 
-def blend(frame: U8, drawing: Drawing, texture: F32, opacity: F32, *, kept: F32 | None = None) -> Patch | None:
+def blend(
+    frame: U8,
+    drawing: Drawing,
+    texture: F32,
+    opacity: F32,
+    *,
+    kept: F32 | None = None,
+    own: tuple[F32, F32] | None = None,
+) -> Patch | None:
     """Draw a texture float32 (S, S, 3) 0-1 with opacity float32 (S, S) 0-1 over the frame; None where nothing shows.
 
-    kept: float32 (h, w), how much of each of the drawing's pixels stays the frame's.
+    kept: float32 (h, w), how much of each of the drawing's pixels stays the frame's. own: pixels float32 (h, w, 3)
+    0-255 that are drawn instead of the texture's, and how much, float32 (h, w), see `openings.own`.
     """
     alpha = sample(opacity, drawing.uv) * drawing.cover
     if kept is not None:
@@ -89,6 +98,8 @@ def blend(frame: U8, drawing: Drawing, texture: F32, opacity: F32, *, kept: F32 
     height, width = alpha.shape
     under = frame[drawing.y : drawing.y + height, drawing.x : drawing.x + width]
     over = sample(texture, drawing.uv, interpolation=cv2.INTER_CUBIC) * 255
+    if own is not None:
+        over += own[1][..., None] * (own[0] - over)
     a = alpha[..., None]
     pixels = np.clip(under * (1 - a) + over * a + 0.5, 0, 255).astype(np.uint8)
     mask = alpha > 1 / 255

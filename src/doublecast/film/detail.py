@@ -1,8 +1,8 @@
 """Skin finer than the network's texels, from the target's own footage: pores, stubble, freckles.
 
 In texture space skin lies still, so the detail of one sharp frontal face fits every frame. It is kept as the logarithm
-of a ratio, as light multiplies, and of brightness alone, as colour in footage is coarse. What is strong in it must be in
-other faces too: a mole is, a highlight on the nose is not.
+of a ratio, as light multiplies, and of brightness alone, as colour in footage is coarse. What is strong in it must be
+in other faces too: a mole is, a highlight on the nose is not.
 """
 
 from collections.abc import Sequence

@@ -4,6 +4,9 @@ A decoder that started from many people listens to what the code still tells of 
 the target's decoder draws somebody between the two. Codes of both sides are explained by what the face does, how it
 is turned and lit (shared slopes) and by who it is (a constant of each side): an analysis of covariance. The
 difference of the constants is added to the actor's codes.
+
+What comes out may still be a code that the target's decoder never met, and then it draws what it never learned to: a
+shadow of hair on a bare forehead, a face with too much of everything. So codes are drawn in to where the target's are.
 """
 
 from dataclasses import dataclass
@@ -22,6 +25,8 @@ from doublecast.types import F64
 
 SAMPLES = 200  #: faces of each side
 RIDGE = 0.01  #: of the slopes, as part of the signs' variance
+FAR = 2.0  #: standard deviations of the target's codes that a code never lies beyond, along each of their main axes
+NARROW = 0.2  #: least standard deviation of an axis, as part of all axes' root mean square
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,10 +47,36 @@ def samples(store: FaceStore, size: int) -> Samples:
     return Samples(table, textures, visible)
 
 
-def difference(encoder: Encoder, actor: Samples, target: Samples, device: torch.device) -> Tensor:
-    """What must be added to a code of the actor to make it one of the target doing the same, float32 (latent,)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Exchange:
+    """Codes of the actor become codes of the target doing the same. All float32 on one device.
+
+    apart: what is added, (latent,). centre: mean of the target's codes, (latent,). axes: their main axes, one a row,
+    (latent, latent). spread: standard deviation along each, (latent,).
+    """
+
+    apart: Tensor
+    centre: Tensor
+    axes: Tensor
+    spread: Tensor
+
+    def __call__(self, codes: Tensor) -> Tensor:
+        """Codes (N, latent) of the actor as the target's, of the same type."""
+        along = (codes.float() + self.apart - self.centre) @ self.axes.T / self.spread
+        drawn_in = FAR * torch.tanh(along / FAR)
+        return ((drawn_in * self.spread) @ self.axes + self.centre).to(codes.dtype)
+
+
+def exchange(encoder: Encoder, actor: Samples, target: Samples, device: torch.device) -> Exchange:
+    """Learn how to exchange one person for the other in the codes of an encoder in float32."""
     sides = [_side(encoder, side, device) for side in (actor, target)]
-    return torch.from_numpy(constants_apart(*sides).astype(np.float32)).to(device)
+    apart, (_, codes) = constants_apart(*sides), sides[1]
+    centre = codes.mean(0)
+    _, sizes, axes = np.linalg.svd(codes - centre, full_matrices=True)
+    spread = np.zeros(len(axes))
+    spread[: len(sizes)] = sizes / np.sqrt(len(codes))
+    spread = np.maximum(spread, max(NARROW * float(np.sqrt((spread**2).mean())), 1e-6))
+    return Exchange(*(torch.from_numpy(x.astype(np.float32)).to(device) for x in (apart, centre, axes, spread)))
 
 
 def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> F64:

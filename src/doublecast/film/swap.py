@@ -1,15 +1,15 @@
 """The actor's film with the target's face: checkpoint + face -> pixels back in the frame."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.film import detail, eyes, person, shape
-from doublecast.film.colour import colour_gain, feature_gain, tone_apart
+from doublecast.film import detail, openings, person, shape
+from doublecast.film.colour import Tone, colour_gain, desaturate, feature_gain, saturation, tone_apart
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
 from doublecast.model import occlusion
@@ -28,11 +28,12 @@ REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
-    """What brings a decoded texture into the shot at one moment: gain float32 (S, S, 3), sharpness, share of detail;
-    covered: float32 (S, S) 0-1, where something lies before the face."""
+    """What brings a decoded texture into the shot at one moment: gain float32 (S, S, 3), saturation, sharpness, and
+    share of detail; covered: float32 (S, S) 0-1, where something lies before the face."""
 
     seconds: float
     colour: F32
+    saturation: float
     sharpness: float
     detail: float
     covered: F32
@@ -41,10 +42,11 @@ class _Match:
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
     """A face of a frame with all that does not depend on the look. texture: float32 (S, S, 3) 0-1 as decoded, points:
-    the actor's mesh."""
+    the actor's mesh, openings: what of the actor stays."""
 
     drawing: Drawing
     points: F32
+    openings: openings.Openings
     texture: F32
     match: _Match
 
@@ -55,24 +57,22 @@ def _shape_of(store: FaceStore) -> shape.Shape:
     return shape.learn(face.face for face in store.load(ids[spread(len(ids), SAMPLES)], crops=False))
 
 
-def _skin_of(store: FaceStore) -> F32:
-    """The usual colour of the main person's skin, float32 (3,) 0-1: the median over mesh and faces."""
+def _tone_of(store: FaceStore) -> Tone:
     table = store.table()
     ids = table.id[(table.person == 0) & table.kept]
-    usual = np.median(store.tones(ids[spread(len(ids), SAMPLES)]), axis=(0, 1))
-    return np.asarray(usual / 255, np.float32)
+    return Tone.of(store.tones(ids[spread(len(ids), SAMPLES)]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class People:
     """What is learned of both people from their faces alone, whichever checkpoint draws them.
 
-    shapes: the actor's at rest, and the target's settled in the actor's head. tone: see `tone_apart`. samples: of the
-    actor and the target.
+    shapes: the actor's at rest, and the target's settled in the actor's head. tones: usual
+    colours of both. samples: of the actor and the target.
     """
 
     shapes: tuple[shape.Shape, shape.Shape]
-    tone: float
+    tones: tuple[Tone, Tone]
     detail: detail.Detail | None
     samples: tuple[person.Samples, person.Samples]
     size: int
@@ -83,7 +83,7 @@ def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
     own = _shape_of(actor)
     return People(
         (own, shape.settle(_shape_of(target), own)),
-        tone_apart(_skin_of(actor), _skin_of(target)),
+        (_tone_of(actor), _tone_of(target)),
         detail.learn(target, size),
         (person.samples(actor, size), person.samples(target, size)),
         size,
@@ -112,7 +112,7 @@ class Swapper:
         size = self._network.config.size
         self.people = people if people is not None and people.size == size else learn(actor, target, size)
         self._type = precise(self._device)
-        self._person = person.difference(self._network.encoder, *self.people.samples, self._device).to(self._type)
+        self._exchange = person.exchange(self._network.encoder, *self.people.samples, self._device)
         self._network.to(self._type)
         self._detail = self.people.detail
         self._matches: dict[int, _Match] = {}
@@ -143,22 +143,24 @@ class Swapper:
         bare, foreign = occlusion.look(seen, visible)
         texture, own = self._decode(seen, bare)
         gain = colour_gain(texture, seen, bare)
-        gain *= feature_gain(np.clip(texture * gain, 0, 1).astype(np.float32), seen, bare, self.people.tone)
-        sharpness = sharpness_difference(texture, seen, bare)
-        texture = eyes.close(texture, gain, seen, bare, eyes.closed(face, self.people.shapes[0]))
+        lit = np.clip(texture * gain, 0, 1).astype(np.float32)
+        gain *= feature_gain(lit, seen, bare, tone_apart(*self.people.tones))
         wanted = _Match(
             frame.seconds,
             gain,
-            sharpness,
+            saturation(seen, bare, *self.people.tones),
+            sharpness_difference(texture, seen, bare),
             0.0 if self._detail is None else detail.amount(self._detail, frame, face),
             covered(own, seen, bare, foreign),
         )
-        return Decoded(drawing, face.points, texture, self._steady(face.track, wanted))
+        open_now = openings.openings(face, self.people.shapes[0])
+        return Decoded(drawing, face.points, open_now, texture, self._steady(face.track, wanted))
 
     def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
         match = face.match
         gain = match.colour if look.colour == 1 else match.colour ** np.float32(look.colour)
-        texture = sharpen(np.clip(face.texture * gain, 0, 1).astype(np.float32), match.sharpness)
+        lit = np.clip(face.texture * gain, 0, 1).astype(np.float32)
+        texture = sharpen(desaturate(lit, match.saturation**look.colour), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
         if look.sharpness:
@@ -167,7 +169,9 @@ class Swapper:
         kept = lying_before(face.drawing, face.points, frame.pixels.shape[:2], match.covered, opacity)
         if look.blend != 1:
             opacity = opacity * np.float32(look.blend)
-        return blend(frame.pixels, face.drawing, texture, opacity, kept=kept)
+        shares = replace(face.openings, mouth=face.openings.mouth * look.mouth)
+        own = openings.own(frame.pixels, face.drawing, face.points, shares, match.covered)
+        return blend(frame.pixels, face.drawing, texture, opacity, kept=kept, own=own)
 
     @torch.inference_mode()
     def _decode(self, picture: U8, visible: U8) -> list[F32]:
@@ -177,7 +181,7 @@ class Swapper:
         target, actor = (self._network.decoders[k] for k in self._sides)
         seen = pack(pixels, mask).to(self._type).contiguous(memory_format=torch.channels_last)
         code = self._network.encoder(seen)
-        decoded = (target(code + self._person)[0], actor(code)[0])
+        decoded = (target(self._exchange(code))[0], actor(code)[0])
         return [np.ascontiguousarray(x.permute(1, 2, 0).float().cpu().numpy()) for x in decoded]
 
     def _steady(self, track: int, now: _Match) -> _Match:
@@ -186,10 +190,12 @@ class Swapper:
         if before is not None and 0 <= now.seconds - before.seconds < 5 * STEADY:
             share = max(1 - float(np.exp(-(now.seconds - before.seconds) / STEADY)), 1e-3)
             colour = before.colour + share * (now.colour - before.colour)
+            colourful = before.saturation + share * (now.saturation - before.saturation)
             sharpness = before.sharpness + share * (now.sharpness - before.sharpness)
             fine = before.detail + share * (now.detail - before.detail)
             soon = max(1 - float(np.exp(-(now.seconds - before.seconds) / QUICK)), 1e-3)
-            now = _Match(now.seconds, colour, sharpness, fine, before.covered + soon * (now.covered - before.covered))
+            hidden = before.covered + soon * (now.covered - before.covered)
+            now = _Match(now.seconds, colour, colourful, sharpness, fine, hidden)
         self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
         self._matches[track] = now
         return now

@@ -19,7 +19,7 @@ from torch.nn import functional as F  # noqa: N812
 from doublecast.model.device import precise
 from doublecast.model.networks import Down, Residual, Up, pack
 from doublecast.model.prior import read
-from doublecast.model.space import importance
+from doublecast.model.space import BROW_RINGS, importance, layout
 from doublecast.types import F32, U8
 
 SIDE = 128  #: of the textures that the network sees
@@ -28,6 +28,7 @@ WIDTHS = (32, 64, 96)  #: channels of the grids with sides 32, 16 and 8
 FILE = "occlusion.safetensors"
 SURE, SHARP = 1.0, 2.0  #: how sure and how sharply texels count as covered, of the network's logits
 ALWAYS = (0.35, 0.65)  #: share of a person's faces from which a texel counts as covered in all, and as surely covered
+FRINGE = (0.1, 0.3)  #: the same above the brows, where what covers is hair and comes back, and thin ends are missed
 RIM = 0.03  #: width of the rim around what is covered that does not count as seen, as part of the texture's side
 FILLED = 0.4  #: how much a covered texel that was filled counts in training
 BATCH = 32  #: textures that are looked at together
@@ -94,7 +95,11 @@ def coverage(textures: Tensor, visible: Tensor) -> Tensor:
 def usual(covered: Tensor) -> Tensor:
     """The same coverage (N, 1, S, S) of one person's faces, with what covers most of them in all of them: a fringe is
     there even in the frame in which the network misses it."""
-    always = ((covered.float().mean(0, keepdim=True) / 255 - ALWAYS[0]) / (ALWAYS[1] - ALWAYS[0])).clamp(0, 1)
+    size = covered.shape[-1]
+    top = round(min(float(layout().uv[ring, 1].min()) for ring in BROW_RINGS) * size)
+    low, high = (torch.full((size, 1), limit) for limit in ALWAYS)
+    low[:top], high[:top] = FRINGE
+    always = ((covered.float().mean(0, keepdim=True) / 255 - low) / (high - low)).clamp(0, 1)
     return torch.maximum(covered, (255 * always).round().to(torch.uint8))
 
 
@@ -115,6 +120,7 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
     size = textures.shape[-1]
     lost = (visible > 0) & (2 * seen.int() < visible)
     open_eyes = torch.from_numpy(importance(size) > 2.5)
+    plain = (importance(size) < 1.05).astype(np.float32)  # brows and lips are no skin to go on with
     filled, taught = textures.clone(), seen.clone()
     for row in torch.nonzero(lost.flatten(1).any(1))[:, 0].tolist():
         weight: F32 = np.asarray(seen[row, 0].numpy(), np.float32) / np.float32(255)
@@ -124,7 +130,7 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
         light = _around(picture, weight, 0.2 * size)
         other, mirrored = (np.ascontiguousarray(x[:, ::-1], np.float32) for x in (picture, weight))
         gain = (light + np.float32(4)) / (_around(other, mirrored, 0.2 * size) + np.float32(4))
-        share, near = mirrored[..., None], _around(picture, weight, 0.06 * size)
+        share, near = mirrored[..., None], _around(picture, weight * plain, 0.06 * size)
         made = near + share * (other * gain - near)
         rows = lost[row, 0] & ~open_eyes
         filled[row, :, rows] = torch.from_numpy(np.clip(made, 0, 255).astype(np.uint8)).permute(2, 0, 1)[:, rows]

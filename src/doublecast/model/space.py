@@ -219,7 +219,7 @@ def unwrap(pixels: U8, points: F32, size: int) -> tuple[U8, U8]:
         xy = (xy + 0.5) * np.array([w / part.shape[1], h / part.shape[0]], np.float32) - 0.5
         part = np.asarray(cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
     table = _table(size)
-    where = np.einsum("nkc,nk->nc", xy[table.corners], table.weights).astype(np.float32).reshape(size, size, 2)
+    where = places(xy, size)
     texture = _remap(part, where, cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     cosine = np.where(_openings(), 1, facing(points))
     shown = turned(points, TRAINED) * np.clip((cosine - SKIN_HIDDEN) / (SKIN_SEEN - SKIN_HIDDEN), 0, 1)
@@ -230,6 +230,13 @@ def unwrap(pixels: U8, points: F32, size: int) -> tuple[U8, U8]:
     visible[table.inside == 0] = 0
     texture[table.inside == 0] = 0
     return texture, visible
+
+
+def places(points: F32, size: int) -> F32:
+    """Where each texel lies in a picture, float32 (size, size, 2), in its pixels, for a mesh (>= 468, 2 or 3) in it."""
+    table = _table(size)
+    found = np.einsum("nkc,nk->nc", points[:, :2][table.corners], table.weights)
+    return np.asarray(found.reshape(size, size, 2), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -296,6 +303,6 @@ def _remap(picture: U8 | F32, where: F32, interpolation: int) -> npt.NDArray[Any
 
 
 def sample(texture: F32, uv: F32, *, interpolation: int = cv2.INTER_LINEAR) -> F32:
-    """Look a texture (N, N) or (N, N, 3) float32 up at (h, w, 2) texture coordinates."""
+    """Look a texture float32 (N, N) or (N, N, C), at most 4 channels, up at (h, w, 2) texture coordinates."""
     size = texture.shape[0]
     return _remap(texture, (uv * size - 0.5).astype(np.float32, copy=False), interpolation)
