@@ -134,6 +134,20 @@ def test_what_the_network_finds_covered_counts() -> None:
     assert found[:30].min() > 0.95 and found[30:].max() < 0.05
 
 
+def test_rims_of_spectacles_are_drawn_over_and_a_hand_before_the_eyes_is_not() -> None:
+    size = 128
+    own = people.skin(1, size)
+    seen, nothing = (own * 255).astype(np.uint8), np.zeros((size, size), np.uint8)
+    rim, hand = nothing.copy(), nothing.copy()
+    rim[36:39, 20:110] = 255
+    hand[20:60, 20:60] = 255
+    assert covered(own, seen, 255 - rim, rim).max() < 0.05
+    assert covered(own, seen, 255 - hand, hand)[30:50, 28:52].min() > 0.95
+    strand = nothing.copy()
+    strand[4:7, 20:110] = 255
+    assert covered(own, seen, 255 - strand, strand)[5, 40:80].min() > 0.9, "hair over the forehead stays"
+
+
 def test_what_lies_before_the_face_stays_where_the_camera_saw_it() -> None:
     """The drawn mesh is wider than the actor's own; the pixels that stay are those under the actor's."""
     own, other = people.head(), people.head(wide=1.15)

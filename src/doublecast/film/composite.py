@@ -1,13 +1,18 @@
 """Drawing a decoded texture into the shot: what lies before the face stays, sharpness follows."""
 
+import itertools
+from functools import cache
+
 import cv2
 import numpy as np
 
 from doublecast.film.colour import blurred
-from doublecast.model.space import Drawing, draw, fade, sample
+from doublecast.model.space import BROW_RINGS, Drawing, draw, fade, layout, sample
 from doublecast.types import F32, U8, Patch
 
 FOREIGN = 0.1  #: difference from the actor's own reconstruction, in 0-1, beyond which a texel is not the face
+RIMS = 0.07  #: width of what is not thin, as part of the texture's side
+NOSE_TIP = 4  #: mesh point
 PATCH = 0.09  #: diameter of the smallest thing before the face, as part of the texture's side
 
 
@@ -17,6 +22,8 @@ def covered(own: F32, seen: U8, bare: U8, foreign: U8) -> F32:
     foreign: uint8 (S, S), what the occlusion network finds; bare: the rest, see `occlusion.look`. Besides, solid
     patches that differ from what the actor's own decoder makes of the face, own: float32 (S, S, 3) in 0-1, are not the
     face, whatever they are: it never learned to make what is covered. seen: the actor's texture uint8 (S, S, 3).
+    Thin lines about the eyes do not count: rims of spectacles are found here and there, and pieces of them are worse
+    than none.
     """
     size = own.shape[0]
     shot: F32 = seen.astype(np.float32) / np.float32(255)
@@ -24,7 +31,19 @@ def covered(own: F32, seen: U8, bare: U8, foreign: U8) -> F32:
     solid, grown = (2 * round(share * size / 2) + 1 for share in (PATCH, PATCH * 1.4))
     patch = cv2.morphologyEx(differs.astype(np.uint8), cv2.MORPH_OPEN, _disc(solid))
     strange = blurred(cv2.dilate(patch, _disc(grown)).astype(np.float32), size / 40)
-    return np.asarray(np.maximum(strange, foreign.astype(np.float32) / 255), np.float32)
+    solid_only = cv2.morphologyEx(foreign, cv2.MORPH_OPEN, _disc(2 * round(RIMS * size / 2) + 1))
+    about = _about_eyes(size)
+    lying = np.minimum(foreign, solid_only) * about + foreign * (1 - about)
+    return np.asarray(np.maximum(strange, lying / 255), np.float32)
+
+
+@cache
+def _about_eyes(size: int) -> F32:
+    """Where spectacles sit, float32 (size, size): from the brows to the tip of the nose, as wide as the face."""
+    rows = (layout().uv[[*itertools.chain(*BROW_RINGS), NOSE_TIP], 1] * size).round().astype(int)
+    band: F32 = np.zeros((size, size), np.float32)
+    band[rows.min() : rows.max()] = 1
+    return np.asarray(cv2.GaussianBlur(band, (0, 0), size / 64), np.float32)
 
 
 def lying_before(
