@@ -85,7 +85,9 @@ def shot() -> tuple[Frame, Decoded]:
     hand[:40] = 1
     rough = np.random.default_rng(0).normal(0, 0.05, (SIZE, SIZE, 3))
     texture = np.clip(people.skin(2) + rough, 0, 1).astype(np.float32)
-    return frame, Decoded(drawing, points, Openings(0, 0, 0), texture, _Match(0.0, gain, 1.0, 0.4, 0.0, hand))
+    return frame, Decoded(
+        drawing, points, Openings(0, 0, 0), texture, _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, hand)
+    )
 
 
 def drawn(frame: Frame, face: Decoded, look: Look) -> U8:

@@ -7,7 +7,7 @@ import pytest
 from doublecast.film import openings, shape
 from doublecast.film.composite import blend
 from doublecast.film.openings import Openings
-from doublecast.model.space import Drawing, draw, fade, places
+from doublecast.model.space import Drawing, draw, fade
 from doublecast.types import F32, U8
 
 OPEN = people.head(mouth=0.12)
@@ -37,7 +37,7 @@ def test_a_closed_mouth_and_open_eyes_leave_nothing() -> None:
     found = openings.openings(face, rest())
     assert found == Openings(0, 0, 0)
     noise: U8 = np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)
-    assert openings.own(noise, drawing_of(face.points), face.points, found, NOTHING) is None
+    assert openings.actors_pixels(noise, drawing_of(face.points), face.points, found, NOTHING) is None
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -48,8 +48,16 @@ def test_each_eye_closes_alone(side: int) -> None:
 
 
 def test_teeth_come_in_as_the_mouth_opens() -> None:
-    shares = [openings.openings(people.face(OPEN, mouth=gap), rest()).mouth for gap in (0.02, 0.06, 0.08, 0.3)]
-    assert shares == sorted(shares) and shares[0] == 0 and 0.2 < shares[1] < 0.8 and shares[-1] == 1
+    faces = [people.face(people.head(mouth=gap)) for gap in (0.0, 0.02, 0.03, 0.2)]
+    shares = [openings.openings(face, rest()).mouth for face in faces]
+    assert shares == sorted(shares) and shares[0] == 0 and 0.1 < shares[2] < 0.9 and shares[-1] == 1
+
+
+def test_a_head_in_profile_keeps_the_models_mouth() -> None:
+    shares = [openings.openings(people.face(people.head(yaw, mouth=0.12)), rest()).mouth for yaw in (0, 55, -70)]
+    assert shares[0] == 1 and 0.2 < shares[1] < 0.8 and shares[2] == 0
+    closed = openings.openings(people.face(people.head(60, mouth=0.005)), rest())
+    assert closed.mouth == 0, "a turned mouth is narrower, not more open"
 
 
 def test_the_mouth_shows_the_frame_where_the_lips_are_now() -> None:
@@ -59,7 +67,7 @@ def test_the_mouth_shows_the_frame_where_the_lips_are_now() -> None:
     frame[y - 3 : y + 4, x - 3 : x + 4] = [250, 250, 240]
     moved = OPEN + np.array([0, 9, 0], np.float32)
     drawing = drawing_of(moved)
-    found = openings.own(frame, drawing, OPEN, Openings(1, 0, 0), NOTHING)
+    found = openings.actors_pixels(frame, drawing, OPEN, Openings(1, 0, 0), NOTHING)
     assert found is not None
     pixels, weight = found
     x, y = x - drawing.x, y - drawing.y
@@ -74,23 +82,16 @@ def test_the_mouth_shows_the_frame_where_the_lips_are_now() -> None:
 
 def test_a_hand_before_the_mouth_is_not_drawn_a_second_time() -> None:
     frame = people.picture(OPEN, people.skin(1))
-    found = openings.own(frame, drawing_of(OPEN), OPEN, Openings(1, 0, 0), np.ones_like(NOTHING))
+    found = openings.actors_pixels(frame, drawing_of(OPEN), OPEN, Openings(1, 0, 0), np.ones_like(NOTHING))
     assert found is None
 
 
-def test_a_mouth_outside_of_the_frame_does_no_harm() -> None:
-    points = people.head(mouth=0.12, centre=(128, 240))
-    frame = people.picture(points, people.skin(1))
-    drawing = drawing_of(points)
-    found = openings.own(frame, drawing, points, Openings(1, 1, 1), NOTHING)
-    assert found is None or np.isfinite(found[0]).all()
-
-
-def test_places_are_where_the_mesh_says() -> None:
-    points = people.head()
-    where = places(points, 128)
-    assert where.shape == (128, 128, 2) and where.dtype == np.float32
-    low, high = points[:468, :2].min(0), points[:468, :2].max(0)
-    middle = where[30:90, 40:90]
-    assert (middle >= low).all() and (middle <= high).all()
-    assert np.allclose(places(points + np.array([5, 7, 0], np.float32), 128) - where, [5, 7], atol=1e-3)
+def test_what_the_frame_does_not_show_is_not_drawn() -> None:
+    """The actor's mouth lies below the frame; the new one would be in it."""
+    points = people.head(mouth=0.12, centre=(128, 225))
+    drawing = drawing_of(points + np.array([0, -25, 0], np.float32))
+    frame = people.picture(OPEN, people.skin(1))
+    shares = Openings(1, 0, 0)
+    assert openings.actors_pixels(frame, drawing, OPEN + np.array([0, 72, 0], np.float32), shares, NOTHING) is not None
+    found = openings.actors_pixels(frame, drawing, points, shares, NOTHING)
+    assert found is None or not found[1].any()

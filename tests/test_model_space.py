@@ -5,7 +5,7 @@ import people
 import pytest
 
 from doublecast.faces.geometry import OVAL
-from doublecast.model.space import draw, fade, importance, inside, layout, rasterise, unwrap
+from doublecast.model.space import draw, fade, importance, inside, layout, places, rasterise, unwrap
 from doublecast.types import MESH
 
 
@@ -75,3 +75,15 @@ def test_importance_and_fade_end_at_the_oval() -> None:
     rim = np.round(layout().uv[OVAL] * size - 0.5).astype(int).clip(0, size - 1)
     assert fade(size)[rim[:, 1], rim[:, 0]].max() < 0.05
     assert fade(size)[size // 2, size // 2] == 1
+
+
+def test_places_are_where_the_mesh_says() -> None:
+    points = people.head(20)
+    where = places(points, 512)
+    assert where.shape == (512, 512, 2) and where.dtype == np.float32
+    uv = layout().uv
+    for corner in (1, 33, 61, 152, 263):  # mesh points lie between texels
+        x, y = np.clip((uv[corner] * 512 - 0.5).round().astype(int), 0, 511)
+        if inside(512)[y, x]:
+            assert np.abs(where[y, x] - points[corner, :2]).max() < 1.5
+    assert np.allclose(places(points + np.array([5, 7, 0], np.float32), 512) - where, [5, 7], atol=1e-3)

@@ -125,9 +125,8 @@ def names() -> tuple[str, ...]:
 
 def stamp(name: str) -> tuple[int, ...]:
     """What the results of a contestant depend on besides its training: the version of our film's code for ours, nothing
-    for the rebuilt tools, whose hours need not be spent again when that changes."""
-    ours = name in _MAKERS and name not in (OriginalContestant.name, Quick96Contestant.name)
-    return (CONVERTER,) if ours else ()
+    for the others, whose hours need not be spent again when that changes."""
+    return (CONVERTER,) if name.startswith("doublecast") else ()
 
 
 def contestants(wanted: Sequence[str] = ()) -> tuple[str, ...]:

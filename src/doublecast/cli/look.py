@@ -13,7 +13,7 @@ from doublecast.film.look import settings
 if TYPE_CHECKING:
     from doublecast.pipeline.looks import Looks
 
-look = typer.Typer(no_args_is_help=True, help="How faces are put into the shot: edge, colour, sharpness, opacity.")
+look = typer.Typer(no_args_is_help=True, help="How faces are put into the shot: edge, colour, sharpness, teeth, opacity.")
 _SETTINGS = {setting.name: setting for setting in settings()}
 
 
@@ -48,6 +48,7 @@ def set_(
     feather: Annotated[float | None, _option("feather")] = None,
     colour: Annotated[float | None, _option("colour")] = None,
     sharpness: Annotated[float | None, _option("sharpness")] = None,
+    mouth: Annotated[float | None, _option("mouth")] = None,
     blend: Annotated[float | None, _option("blend")] = None,
     json: Json = False,
 ) -> None:
@@ -55,7 +56,9 @@ def set_(
     from doublecast.errors import InputError
     from doublecast.pipeline.looks import set_shot, set_usual
 
-    given = {"grow": grow, "feather": feather, "colour": colour, "sharpness": sharpness, "blend": blend}
+    given = {
+        "grow": grow, "feather": feather, "colour": colour, "sharpness": sharpness, "mouth": mouth, "blend": blend,
+    }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise InputError(f"nothing to change; give at least one of {', '.join(f'--{name}' for name in given)}")

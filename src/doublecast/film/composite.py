@@ -31,15 +31,27 @@ def covered(own: F32, seen: U8, bare: U8, foreign: U8) -> F32:
     solid, grown = (2 * round(share * size / 2) + 1 for share in (PATCH, PATCH * 1.4))
     patch = cv2.morphologyEx(differs.astype(np.uint8), cv2.MORPH_OPEN, _disc(solid))
     strange = blurred(cv2.dilate(patch, _disc(grown)).astype(np.float32), size / 40)
-    solid_only = cv2.morphologyEx(foreign, cv2.MORPH_OPEN, _disc(2 * round(RIMS * size / 2) + 1))
+    return np.asarray(np.maximum(strange, _without_rims(foreign) / 255), np.float32)
+
+
+def _without_rims(foreign: U8) -> F32:
+    """What covers a face, float32 (S, S) 0-255, without thin lines about the eyes that hang together with nothing solid
+    and with nothing above the brows, as hair does."""
+    size = foreign.shape[0]
+    solid = cv2.morphologyEx(foreign, cv2.MORPH_OPEN, _disc(2 * round(RIMS * size / 2) + 1))
     about = _about_eyes(size)
-    lying = np.minimum(foreign, solid_only) * about + foreign * (1 - about)
-    return np.asarray(np.maximum(strange, lying / 255), np.float32)
+    top = int(np.nonzero(about.max(1) > 0.5)[0][0])
+    _, labels = cv2.connectedComponents((foreign > 64).astype(np.uint8))
+    holds = solid > 64
+    holds[:top] |= foreign[:top] > 64
+    held = np.isin(labels, np.unique(labels[holds & (labels > 0)])) & (labels > 0)
+    away = about * ~held
+    return np.asarray(solid * away + foreign * (1 - away), np.float32)
 
 
 @cache
 def _about_eyes(size: int) -> F32:
-    """Where spectacles sit, float32 (size, size): from the brows to the tip of the nose, as wide as the face."""
+    """Where spectacles sit, float32 (size, size) 0-1: from the brows to the tip of the nose, as wide as the face."""
     rows = (layout().uv[[*itertools.chain(*BROW_RINGS), NOSE_TIP], 1] * size).round().astype(int)
     band: F32 = np.zeros((size, size), np.float32)
     band[rows.min() : rows.max()] = 1
@@ -109,7 +121,7 @@ def blend(
     """Draw a texture float32 (S, S, 3) 0-1 with opacity float32 (S, S) 0-1 over the frame; None where nothing shows.
 
     kept: float32 (h, w), how much of each of the drawing's pixels stays the frame's. own: pixels float32 (h, w, 3)
-    0-255 that are drawn instead of the texture's, and how much, float32 (h, w), see `openings.own`.
+    0-255 that are drawn instead of the texture's, and how much, float32 (h, w), see `openings.actors_pixels`.
     """
     alpha = sample(opacity, drawing.uv) * drawing.cover
     if kept is not None:

@@ -25,8 +25,10 @@ from doublecast.types import F64
 
 SAMPLES = 200  #: faces of each side
 RIDGE = 0.01  #: of the slopes, as part of the signs' variance
-FAR = 2.0  #: standard deviations of the target's codes that a code never lies beyond, along each of their main axes
-NARROW = 0.2  #: least standard deviation of an axis, as part of all axes' root mean square
+USUAL, FAR = 1.0, 2.0  #: standard deviations of the target's codes to which a code is left alone, and that it never
+# lies beyond, along each of their main axes
+FEW = 60  #: codes of the target below which its deviations are not known well, and count as larger
+NARROW = 0.3  #: least standard deviation of an axis, as part of the root mean square of those that vary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +65,8 @@ class Exchange:
     def __call__(self, codes: Tensor) -> Tensor:
         """Codes (N, latent) of the actor as the target's, of the same type."""
         along = (codes.float() + self.apart - self.centre) @ self.axes.T / self.spread
-        drawn_in = FAR * torch.tanh(along / FAR)
+        beyond = (along.abs() - USUAL).clamp_min(0) / (FAR - USUAL)
+        drawn_in = along.clamp(-USUAL, USUAL) + along.sign() * (FAR - USUAL) * torch.tanh(beyond)
         return ((drawn_in * self.spread) @ self.axes + self.centre).to(codes.dtype)
 
 
@@ -73,9 +76,10 @@ def exchange(encoder: Encoder, actor: Samples, target: Samples, device: torch.de
     apart, (_, codes) = constants_apart(*sides), sides[1]
     centre = codes.mean(0)
     _, sizes, axes = np.linalg.svd(codes - centre, full_matrices=True)
-    spread = np.zeros(len(axes))
-    spread[: len(sizes)] = sizes / np.sqrt(len(codes))
-    spread = np.maximum(spread, max(NARROW * float(np.sqrt((spread**2).mean())), 1e-6))
+    known = sizes / np.sqrt(len(codes))
+    spread = np.full(len(axes), max(NARROW * float(np.sqrt((known**2).mean())), 1e-6))
+    spread[: len(known)] = np.maximum(known, spread[: len(known)])
+    spread *= 1 + (FEW / len(codes)) ** 2
     return Exchange(*(torch.from_numpy(x.astype(np.float32)).to(device) for x in (apart, centre, axes, spread)))
 
 
@@ -104,7 +108,7 @@ def _side(encoder: Encoder, side: Samples, device: torch.device) -> tuple[F64, F
             lit = augment.light(x[rows], v[rows], AugmentConfig(), rng)
             signs.append(_light(lit, v[rows]))
             seen = pack(lit, v[rows]).to(device).contiguous(memory_format=torch.channels_last)
-            codes.append(encoder(seen).double().cpu().numpy())
+            codes.append(encoder(seen).cpu().double().numpy())
     return np.hstack([_performance(side.table), np.concatenate(signs)]), np.concatenate(codes)
 
 

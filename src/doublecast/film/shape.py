@@ -33,7 +33,7 @@ def _rest(face: Face) -> tuple[F64, float, F64, F64]:
     return scale * points @ rotation.T + shift, scale, rotation, shift
 
 
-def at_rest(face: Face) -> F64:
+def upright(face: Face) -> F64:
     """The mesh of a face as if the head stood straight and in its usual place, float64 (468, 3), canonical units."""
     return _rest(face)[0]
 
@@ -44,7 +44,7 @@ def learn(faces: Iterable[Face]) -> Shape:
     silent in the footage, where a mean or median would have the mouth half open."""
     shapes, signs, weight = [], [], []
     for face in faces:
-        shapes.append(at_rest(face))
+        shapes.append(upright(face))
         signs.append([1.0, face.mouth, *face.eyes])
         weight.append(np.exp(-((face.pose.yaw / 25) ** 2) - (face.pose.pitch / 25) ** 2) + 1e-3)
     if not shapes:
@@ -95,10 +95,16 @@ def reshape(face: Face, actor: Shape, target: Shape) -> F32:
     return (points + freedom() * step).astype(np.float32)
 
 
+def lids_apart(now: F64, actor: F64, upper: list[int], lower: list[int]) -> F64:
+    """How far lids are apart as a share of how they usually are, point by point, 0-1.5. now, actor: (468, 3)."""
+    gap = (now[lower, 1] - now[upper, 1]) / np.maximum(actor[lower, 1] - actor[upper, 1], 1e-3)
+    return np.asarray(np.clip(gap, 0, 1.5), np.float64)
+
+
 def _close(moved: F64, now: F64, actor: F64, target: F64, lids: Sequence[list[int]]) -> None:
     """Set the gap between the lids of ``moved`` to the share of an open eye that ``now`` has, in place."""
     upper, lower, fold = lids
-    share = np.clip((now[lower, 1] - now[upper, 1]) / np.maximum(actor[lower, 1] - actor[upper, 1], 1e-3), 0, 1.5)
+    share = lids_apart(now, actor, upper, lower)
     excess = (moved[lower, 1] - moved[upper, 1]) - share * np.maximum(target[lower, 1] - target[upper, 1], 1e-3)
     moved[upper, 1] += 0.75 * excess
     moved[lower, 1] -= 0.25 * excess

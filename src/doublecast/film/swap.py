@@ -28,12 +28,14 @@ REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
-    """What brings a decoded texture into the shot at one moment: gain float32 (S, S, 3), saturation, sharpness, and
-    share of detail; covered: float32 (S, S) 0-1, where something lies before the face."""
+    """What brings a decoded texture into the shot at one moment: colour, a gain float32 (S, S, 3), then saturation,
+    then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; covered:
+    float32 (S, S) 0-1, where something lies before the face."""
 
     seconds: float
     colour: F32
     saturation: float
+    features: F32
     sharpness: float
     detail: float
     covered: F32
@@ -143,12 +145,13 @@ class Swapper:
         bare, foreign = occlusion.look(seen, visible)
         texture, own = self._decode(seen, bare)
         gain = colour_gain(texture, seen, bare)
-        lit = np.clip(texture * gain, 0, 1).astype(np.float32)
-        gain *= feature_gain(lit, seen, bare, tone_apart(*self.people.tones))
+        colourful = saturation(seen, bare, *self.people.tones)
+        lit = desaturate(np.clip(texture * gain, 0, 1).astype(np.float32), colourful)
         wanted = _Match(
             frame.seconds,
             gain,
-            saturation(seen, bare, *self.people.tones),
+            colourful,
+            feature_gain(lit, seen, bare, tone_apart(*self.people.tones)),
             sharpness_difference(texture, seen, bare),
             0.0 if self._detail is None else detail.amount(self._detail, frame, face),
             covered(own, seen, bare, foreign),
@@ -158,9 +161,12 @@ class Swapper:
 
     def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
         match = face.match
-        gain = match.colour if look.colour == 1 else match.colour ** np.float32(look.colour)
-        lit = np.clip(face.texture * gain, 0, 1).astype(np.float32)
-        texture = sharpen(desaturate(lit, match.saturation**look.colour), match.sharpness)
+        colour, features = (
+            gain if look.colour == 1 else gain ** np.float32(look.colour) for gain in (match.colour, match.features)
+        )
+        lit = np.clip(face.texture * colour, 0, 1).astype(np.float32)
+        lit = np.clip(desaturate(lit, match.saturation**look.colour) * features, 0, 1).astype(np.float32)
+        texture = sharpen(lit, match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
         if look.sharpness:
@@ -170,7 +176,7 @@ class Swapper:
         if look.blend != 1:
             opacity = opacity * np.float32(look.blend)
         shares = replace(face.openings, mouth=face.openings.mouth * look.mouth)
-        own = openings.own(frame.pixels, face.drawing, face.points, shares, match.covered)
+        own = openings.actors_pixels(frame.pixels, face.drawing, face.points, shares, match.covered)
         return blend(frame.pixels, face.drawing, texture, opacity, kept=kept, own=own)
 
     @torch.inference_mode()
@@ -190,12 +196,13 @@ class Swapper:
         if before is not None and 0 <= now.seconds - before.seconds < 5 * STEADY:
             share = max(1 - float(np.exp(-(now.seconds - before.seconds) / STEADY)), 1e-3)
             colour = before.colour + share * (now.colour - before.colour)
+            features = before.features + share * (now.features - before.features)
             colourful = before.saturation + share * (now.saturation - before.saturation)
             sharpness = before.sharpness + share * (now.sharpness - before.sharpness)
             fine = before.detail + share * (now.detail - before.detail)
             soon = max(1 - float(np.exp(-(now.seconds - before.seconds) / QUICK)), 1e-3)
             hidden = before.covered + soon * (now.covered - before.covered)
-            now = _Match(now.seconds, colour, colourful, sharpness, fine, hidden)
+            now = _Match(now.seconds, colour, colourful, features, sharpness, fine, hidden)
         self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
         self._matches[track] = now
         return now

@@ -93,8 +93,8 @@ def coverage(textures: Tensor, visible: Tensor) -> Tensor:
 
 
 def usual(covered: Tensor) -> Tensor:
-    """The same coverage (N, 1, S, S) of one person's faces, with what covers most of them in all of them: a fringe is
-    there even in the frame in which the network misses it."""
+    """The same coverage (N, 1, S, S) of one person's faces, with what covers most of them in all of them, and above the
+    brows what covers some: a fringe is there even in the frame in which the network misses it."""
     size = covered.shape[-1]
     top = round(min(float(layout().uv[ring, 1].min()) for ring in BROW_RINGS) * size)
     low, high = (torch.full((size, 1), limit) for limit in ALWAYS)
@@ -128,9 +128,10 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
             continue
         picture: F32 = np.asarray(textures[row].permute(1, 2, 0).numpy(), np.float32)
         light = _around(picture, weight, 0.2 * size)
+        skin = weight * plain if (weight * plain).sum() >= size else weight
         other, mirrored = (np.ascontiguousarray(x[:, ::-1], np.float32) for x in (picture, weight))
         gain = (light + np.float32(4)) / (_around(other, mirrored, 0.2 * size) + np.float32(4))
-        share, near = mirrored[..., None], _around(picture, weight * plain, 0.06 * size)
+        share, near = mirrored[..., None], _around(picture, skin, 0.06 * size)
         made = near + share * (other * gain - near)
         rows = lost[row, 0] & ~open_eyes
         filled[row, :, rows] = torch.from_numpy(np.clip(made, 0, 255).astype(np.uint8)).permute(2, 0, 1)[:, rows]

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from doublecast.studio.server import Studio
 
 TITLES = {
-    "grow": "Mask size", "feather": "Soft edge", "colour": "Colour match", "sharpness": "Sharpness", "blend": "Opacity",
+    "grow": "Mask size", "feather": "Soft edge", "colour": "Colour match", "sharpness": "Sharpness",
+    "mouth": "Actor's teeth", "blend": "Opacity",
 }  # fmt: skip
 Changes = Annotated[dict[str, float], Field(max_length=20)]
 KEPT = {"cache-control": "private, max-age=86400, immutable"}  #: a take's key names its content
