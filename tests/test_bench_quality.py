@@ -200,6 +200,10 @@ def test_a_killed_bench_goes_on(shared: Path, performers: tuple[Path, Held], mon
     assert any(isinstance(e, Progress) and e.stage == "bench train" for e in events)
     assert len(quality.quality(work, shared, **asked).points) == 4 and len(calls) == 5
 
+    with monkeypatch.context() as newer:
+        newer.setattr(quality, "stamp", lambda name: (99,) if name == "annealing" else ())
+        assert {p.contestant for p in quality.collect(work, quality.Settings(1)).points} == {"steady"}
+
     for point in results.points:
         assert "AI-altered" in read_png_text(work / "points" / point.picture)["Comment"]
     data, page = write_results(work, results, "steady")

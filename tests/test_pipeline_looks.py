@@ -157,6 +157,15 @@ def test_two_processes_lose_nothing(job: Path) -> None:
     assert looks.revision == 80 and len(looks.shots) == 40
 
 
+def test_a_look_of_before_a_setting_was_there_has_its_usual_value(job: Path) -> None:
+    set_usual(job, {"grow": -0.05})
+    path = job / "look.json"
+    document = json.loads(path.read_text())
+    del document["usual"]["mouth"]
+    path.write_text(json.dumps(document))
+    assert read_looks(job).usual == Look(grow=-0.05)
+
+
 def test_overrides_check_their_frames() -> None:
     for start, end in ((0, 0), (-1, 4), (3, 2)):
         with pytest.raises(DoublecastError):

@@ -13,7 +13,7 @@ from doublecast.film.look import settings
 if TYPE_CHECKING:
     from doublecast.pipeline.looks import Looks
 
-look = typer.Typer(no_args_is_help=True, help="How faces are put into the shot: edge, colour, sharpness, teeth, opacity.")
+look = typer.Typer(no_args_is_help=True, help="How faces are put into the shot: edge, colour, teeth and more.")
 _SETTINGS = {setting.name: setting for setting in settings()}
 
 
