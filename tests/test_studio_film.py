@@ -94,7 +94,14 @@ def test_the_state_says_what_is_there_and_what_is_missing(client: Client, folder
     state = client.get("/api/p/one/film").json()
     assert state["model"] is None and [take["name"] for take in state["takes"]] == ["take"]
     assert "no basis is recorded" in state["consent_problem"]
-    assert [setting["name"] for setting in state["settings"]] == ["grow", "feather", "colour", "sharpness", "mouth", "blend"]
+    assert [setting["name"] for setting in state["settings"]] == [
+        "grow",
+        "feather",
+        "colour",
+        "sharpness",
+        "mouth",
+        "blend",
+    ]
     found = client.get("/api/p/one/shots", params={"take": key(folder)}).json()
     assert found["shots"][-1]["end"] == 8 and found["faces"] == []
 
