@@ -20,9 +20,9 @@ WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besi
 TINTED = 0.2  #: how far a white's tint is moved, each channel against their mean
 LIP_EDGE = 0.016  #: reach of the edge of the lips, which is of neither colour, as part of the texture's side
 TONES = (0.25, 0.65)  #: log difference of two people's skin from which lips follow the actor's, and at which most
+LIPS = 0.85  #: how far they follow then
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
-LIPS = 0.85  #: how far they follow then
 _LIPS = [74, 73, 72, 11, 302, 303, 304, 90, 180, 85, 16, 315, 404, 320]  # mesh points along the middle of both lips
 
 
@@ -73,10 +73,10 @@ def regions(size: int) -> dict[str, Bool]:
         return mask > 0
 
     mouth = filled([MOUTH_INSIDE])
+    lips = filled([MOUTH_RING])
     reach = 2 * round(LIP_EDGE * size) + 1
-    lips = cv2.dilate(filled([MOUTH_RING]).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    plain = filled([MOUTH_RING]) & ~mouth
-    return {"eyes": filled(list(EYE_RINGS)), "mouth": mouth, "lips": plain, "around": lips & ~mouth}
+    grown = cv2.dilate(lips.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    return {"eyes": filled(list(EYE_RINGS)), "mouth": mouth, "lips": lips & ~mouth, "around": grown & ~mouth}
 
 
 def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:
@@ -86,8 +86,8 @@ def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:
     the skin that differs and not the light. lit: float32 (S, S, 3) 0-1, the decoded texture in the colours of the
     shot; seen and visible as in `colour_gain`. tone: log difference of the two people's skin, as `tone_apart` gives
     it. The whites of eyes and teeth become as bright as the actor's and nearer to their tint; lips, with the skin at
-    their edge, keep their colour relative to the skin
-    where both people's skin is alike, else they go towards the actor's.
+    their edge, keep their colour relative to the skin where both people's skin is alike, else they go towards the
+    actor's.
     """
     size = lit.shape[0]
     shot: F32 = seen.astype(np.float32) / np.float32(255)
@@ -128,8 +128,7 @@ def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
     Gains bring skin to the colour of a bleached or grey shot and leave lips and lids as red beside it as they were.
     Skin in such a shot is less warm, and lips differ less from it; in coloured light only the first is so, and with
     pale lips only the second: the larger share decides. A face that has one tint all over has no colour at all. seen,
-    visible: as in `feature_gain`; the actor's usual
-    colours stand in for what something covers.
+    visible: as in `feature_gain`; the actor's usual colours stand in for what something covers.
     """
     size = seen.shape[0]
     there = visible > 128
@@ -141,9 +140,9 @@ def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
     warm = (own[0] - own[2]) / max(float(wanted[0] - wanted[2]), 0.1)
     apart = np.linalg.norm(_chroma(lips) - own) / max(float(np.linalg.norm(_chroma(target.lips) - wanted)), 0.05)
     share = float(np.clip(max(warm, apart) / COLOURFUL, 0, 1) ** 1.5)
-    face = _chroma(seen[there] / 255) if there.sum() >= 12 else np.zeros((0, 3), np.float32)
-    if not len(face):
+    if there.sum() < 12:
         return share
+    face = _chroma(seen[there] / 255)
     tints = float(np.sqrt(np.square(face - np.median(face, axis=0)).sum(1).mean()))
     return share * float(np.clip(tints / TINTS, 0, 1))
 

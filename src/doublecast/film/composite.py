@@ -44,7 +44,7 @@ def _without_rims(foreign: U8) -> F32:
     _, labels = cv2.connectedComponents((foreign > 64).astype(np.uint8))
     holds = solid > 64
     holds[:top] |= foreign[:top] > 64
-    held = np.isin(labels, np.unique(labels[holds & (labels > 0)])) & (labels > 0)
+    held = np.isin(labels, labels[holds])  # holds lies within what is labelled, as opening takes away alone
     away = about * ~held
     return np.asarray(solid * away + foreign * (1 - away), np.float32)
 

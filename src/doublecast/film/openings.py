@@ -17,10 +17,7 @@ from doublecast.types import F32, U8, Face
 SIDE = 512  #: of the texture in which the openings are cut out
 LIPS_OPEN = (0.03, 0.10)  #: gap of the lips, of the mouth's width, at which teeth begin to be the actor's, and are
 LIDS_SHUT, LIDS_OPEN = 0.12, 0.4  #: share of an eye's usual opening at which it is the actor's, and not at all
-PROFILE = (
-    45.0,
-    65.0,
-)  #: degrees of yaw from which less of the actor's pixels is taken, as they are seen aslant, and none
+PROFILE = (45.0, 65.0)  #: degrees of yaw from which the actor's pixels, seen aslant, count less, and not at all
 LOWER_LIP, UPPER_LIP, CORNERS = 14, 13, (61, 291)  #: mesh points
 INSET, LASHES = 1 / 512, 4 / 512  #: how far within the lips, and beyond the lids, as part of the texture's side
 SOFT = 0.004  #: blur of the openings' edge, as part of the texture's side
