@@ -13,6 +13,7 @@ from doublecast.errors import InputError
 from doublecast.film.composite import blend, lying_before, sharpen
 from doublecast.film.look import PLAIN, Look, settings
 from doublecast.film.openings import Openings
+from doublecast.film.spectacles import Spectacles
 from doublecast.film.swap import Decoded, Swapper, _Match
 from doublecast.model.space import EDGE, RIM, draw, fade
 from doublecast.types import F32, U8, Frame, Patch
@@ -22,7 +23,7 @@ SIZE = 128
 
 
 def test_defaults_are_inside_the_ranges_and_every_value_says_what_it_does() -> None:
-    assert [s.name for s in settings()] == ["grow", "feather", "colour", "sharpness", "mouth", "blend"]
+    assert [s.name for s in settings()] == ["grow", "feather", "colour", "sharpness", "mouth", "spectacles", "blend"]
     for setting in settings():
         assert setting.low <= setting.default <= setting.high and setting.step > 0 and setting.help.endswith(".")
         assert getattr(PLAIN, setting.name) == setting.default
@@ -66,11 +67,12 @@ def test_edges_move_and_never_get_hard_or_reach_the_rim() -> None:
     assert EDGE[0] > RIM
 
 
-def swapper() -> Swapper:
+def swapper(worn: Spectacles | None = None) -> Swapper:
     """One that holds no network."""
     made = Swapper.__new__(Swapper)
     made._network = SimpleNamespace(config=SimpleNamespace(size=SIZE))  # type: ignore[assignment]
     made._detail = None
+    made.people = SimpleNamespace(spectacles=worn)  # type: ignore[assignment]
     return made
 
 
@@ -86,7 +88,11 @@ def shot() -> tuple[Frame, Decoded]:
     rough = np.random.default_rng(0).normal(0, 0.05, (SIZE, SIZE, 3))
     texture = np.clip(people.skin(2) + rough, 0, 1).astype(np.float32)
     return frame, Decoded(
-        drawing, points, Openings(0, 0, 0), texture, _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, hand)
+        drawing,
+        people.face(points),
+        Openings(0, 0, 0),
+        texture,
+        _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(2, np.float32), hand),
     )
 
 
@@ -99,7 +105,7 @@ def test_the_usual_look_changes_no_pixel(shot: tuple[Frame, Decoded]) -> None:
     frame, face = shot
     match = face.match
     texture = sharpen(np.clip(face.texture * match.colour, 0, 1).astype(np.float32), match.sharpness)
-    kept = lying_before(face.drawing, face.points, frame.pixels.shape[:2], match.covered)
+    kept = lying_before(face.drawing, face.face.points, frame.pixels.shape[:2], match.covered)
     assert kept is not None
     want: Patch | None = blend(frame.pixels, face.drawing, texture, fade(SIZE), kept=kept)
     (got,) = swapper().compose(frame, [face])
@@ -129,7 +135,7 @@ def test_sharpness_adds_and_takes_detail(shot: tuple[Frame, Decoded]) -> None:
 
 def test_teeth_are_the_actors_or_the_models(shot: tuple[Frame, Decoded]) -> None:
     frame, face = shot
-    face = replace(face, points=(wide := people.head(mouth=0.12)), openings=Openings(1, 0, 0))
+    face = replace(face, face=people.face(wide := people.head(mouth=0.12)), openings=Openings(1, 0, 0))
     drawing = draw(wide, frame.pixels.shape[:2])
     assert drawing is not None
     face = replace(face, drawing=drawing)
@@ -142,5 +148,22 @@ def test_teeth_are_the_actors_or_the_models(shot: tuple[Frame, Decoded]) -> None
 def test_what_lies_before_the_face_stays_where_the_edge_grows(shot: tuple[Frame, Decoded]) -> None:
     frame, face = shot
     grown = drawn(frame, face, Look(grow=0.15)).astype(int)
-    top = int(face.points[10, 1])
+    top = int(face.face.points[10, 1])
     assert np.abs(grown[top : top + 12, 110:146] - frame.pixels[top : top + 12, 110:146]).mean() < 3
+
+
+def test_spectacles_stay_on_or_come_off(shot: tuple[Frame, Decoded]) -> None:
+    frame, face = shot
+    band: F32 = np.zeros((256, 256), np.float32)
+    band[150:170, 60:196] = 1  # a bar across the cheeks
+    worn = Spectacles(band, band)
+    middle = face.drawing.cover.shape[1] // 2
+    row = int(np.argmin(np.abs(face.drawing.uv[:, middle, 1] - 0.625)))
+    bar = slice(face.drawing.y + row - 1, face.drawing.y + row + 2), slice(face.drawing.x + middle - 20, None)
+    bar = bar[0], slice(bar[1].start, bar[1].start + 41)
+    frame.pixels[bar] = 5
+    on, off = (
+        composite(frame.pixels, swapper(worn).compose(frame, [face], Look(spectacles=s)))[bar].mean() for s in (1, 0)
+    )
+    without = drawn(frame, face, Look())[bar].mean()
+    assert off == without and on < off - 3

@@ -9,12 +9,19 @@ import torch
 
 from doublecast.faces.track import FaceTracker
 from doublecast.model import occlusion
-from doublecast.model.space import fade, importance, unwrap
+from doublecast.model.networks import pack
+from doublecast.model.space import depth, fade, importance, unwrap
 from doublecast.types import F32, U8
 from doublecast.video import Reader, find_takes
 from doublecast.weights import fetch_all
 
 SIDE = occlusion.SIDE
+
+
+def look(texture: U8, visible: U8) -> tuple[U8, U8]:
+    """Of one texture."""
+    bare, covered = occlusion.look(texture[None], visible[None])
+    return bare[0], covered[0]
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +37,14 @@ def demo() -> tuple[U8, F32]:
 @pytest.mark.parametrize("size", [96, 128, 256])
 def test_hair_over_the_forehead_is_found_and_the_face_is_not(demo: tuple[U8, F32], size: int) -> None:
     face, visible = unwrap(*demo, size)
-    bare, covered = occlusion.look(face, visible)
+    bare, covered = look(face, visible)
     inner = fade(size) > 0.5
     assert covered[inner].mean() < 20 and bare[inner].mean() > 0.9 * visible[inner].mean()
     rng = np.random.default_rng(0)
     height = round(0.25 * size)
     strands = np.repeat(cv2.GaussianBlur(rng.normal(32, 25, (1, size, 1)), (0, 0), size / 128), height, 0)
     face[:height] = np.clip(strands, 5, 70).astype(np.uint8)[..., None] * np.array([1, 0.8, 0.7])
-    bare, covered = occlusion.look(face, visible)
+    bare, covered = look(face, visible)
     forehead, below = inner.copy(), inner.copy()
     forehead[round(0.2 * size) :] = False
     below[: round(0.45 * size)] = False
@@ -47,7 +54,7 @@ def test_hair_over_the_forehead_is_found_and_the_face_is_not(demo: tuple[U8, F32
 
 def test_nothing_is_covered_where_nothing_is_seen(demo: tuple[U8, F32]) -> None:
     hidden = np.zeros((SIDE, SIDE), np.uint8)
-    bare, covered = occlusion.look(unwrap(*demo, SIDE)[0], hidden)
+    bare, covered = look(unwrap(*demo, SIDE)[0], hidden)
     assert not bare.any() and not covered.any()
 
 
@@ -99,7 +106,7 @@ def test_batches_and_single_textures_agree(demo: tuple[U8, F32]) -> None:
     seen = torch.from_numpy(np.stack([visible, visible]))[:, None]
     both = occlusion.coverage(torch.from_numpy(faces).permute(0, 3, 1, 2), seen)
     for row in range(2):
-        alone = occlusion.look(faces[row], visible)[1]
+        alone = look(faces[row], visible)[1]
         assert np.abs(alone.astype(int) - both[row, 0].numpy()).max() <= 1
 
 
@@ -149,3 +156,44 @@ def test_a_face_that_is_covered_all_over_teaches_nothing() -> None:
     visible = torch.full((1, 1, 64, 64), 255, dtype=torch.uint8)
     filled, taught = occlusion.fill(x, visible, torch.zeros_like(visible))
     assert torch.equal(filled, x) and not taught.any()
+
+
+@pytest.mark.parametrize("height", [0.45, 0.9])
+def test_soft_hair_beside_a_cheek_is_found_and_a_beard_is_none(demo: tuple[U8, F32], height: float) -> None:
+    """Skin's own colour, only darker, and out of focus, as hair is in small footage."""
+    face, visible = unwrap(*demo, SIDE)
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    deep = depth(SIDE)
+    strip = (x < 0.5) & (deep < 0.13) & (deep > 0) & (np.abs(y - height) < 0.1)
+    soft = cv2.GaussianBlur(strip.astype(np.float32), (0, 0), 3)[..., None]
+    dark = np.asarray(face * (1 - 0.65 * soft), np.uint8)
+    inner = strip & (visible > 128) & (deep > 0.03)
+    seen = torch.from_numpy(np.where(visible > 0, 255, 0).astype(np.uint8))[None, None]
+    packed = pack(torch.from_numpy(dark).permute(2, 0, 1)[None], seen)
+    found = np.kron(occlusion._dark_rim(packed)[0, 0].numpy(), np.ones((2, 2)))
+    if height < 0.6:
+        assert found[inner].mean() > 0.8
+    else:
+        assert found[inner].max() < 0.3
+
+
+def test_light_from_one_side_makes_no_dark_rim() -> None:
+    seen = torch.full((1, 1, SIDE, SIDE), 255, dtype=torch.uint8)
+    lit = torch.exp(torch.linspace(0, -1.2, SIDE)).expand(1, 3, SIDE, SIDE) * 0.9
+    assert occlusion._dark_rim(pack(lit, seen)).max() < 0.1
+    edge = lit.clone()
+    edge[..., 40:80, :16] *= 0.4
+    assert occlusion._dark_rim(pack(edge, seen)).max() > 0.9
+    assert not occlusion._dark_rim(pack(edge, torch.zeros_like(seen))).any(), "there is no skin to compare with"
+
+
+def test_what_is_filled_has_no_edge() -> None:
+    size = 64
+    x = torch.full((1, 3, size, size), 160, dtype=torch.uint8)
+    x[..., :12] = 40
+    visible = torch.full((1, 1, size, size), 255, dtype=torch.uint8)
+    seen = visible.clone()
+    seen[..., :16] = torch.linspace(0, 255, 16).to(torch.uint8)
+    filled, taught = occlusion.fill(x, visible, seen)
+    assert filled[0, :, 40:, :8].float().min() > 145 and filled[0, :, 40:, :12].float().min() > 100
+    assert bool((taught >= torch.where(seen > 0.95 * 255, seen, 0)).all()) and bool((taught[..., 20:] == 255).all())

@@ -49,6 +49,7 @@ def set_(
     colour: Annotated[float | None, _option("colour")] = None,
     sharpness: Annotated[float | None, _option("sharpness")] = None,
     mouth: Annotated[float | None, _option("mouth")] = None,
+    spectacles: Annotated[float | None, _option("spectacles")] = None,
     blend: Annotated[float | None, _option("blend")] = None,
     json: Json = False,
 ) -> None:
@@ -57,7 +58,8 @@ def set_(
     from doublecast.pipeline.looks import set_shot, set_usual
 
     given = {
-        "grow": grow, "feather": feather, "colour": colour, "sharpness": sharpness, "mouth": mouth, "blend": blend,
+        "grow": grow, "feather": feather, "colour": colour, "sharpness": sharpness, "mouth": mouth,
+        "spectacles": spectacles, "blend": blend,
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, MOUTH_RING, fade, importance, inside, layout
 from doublecast.types import F32, U8, Bool
 
-WIDE, NARROW = 0.2, 0.05  #: reach of the colour match, as part of the texture's side: inside the face, at its edge
+WIDE, TINT, NARROW = 0.2, 0.08, 0.05  #: reach of the colour match, as part of the texture's side: of brightness and of
+# tint inside the face, and of both at its edge
 BRIGHTEST = 3.0  #: largest gain, and one over the smallest
 DARK = 0.04  #: added where nothing can be compared, so that the gain goes to 1
 ODD = 0.2  #: difference from the usual difference, in 0-1, beyond which a texel hardly counts
@@ -23,7 +24,6 @@ TONES = (0.25, 0.65)  #: log difference of two people's skin from which lips fol
 LIPS = 0.85  #: how far they follow then
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
-_LIPS = [74, 73, 72, 11, 302, 303, 304, 90, 180, 85, 16, 315, 404, 320]  # mesh points along the middle of both lips
 
 
 @cache
@@ -42,8 +42,9 @@ def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
     """What the decoded texture must be multiplied with so that its light is the shot's, float32 (S, S, 3).
 
     decoded: float32 (S, S, 3) 0-1; seen: the actor's own texture uint8 (S, S, 3) and visible (S, S). The ratio of the
-    two, averaged widely inside the face (light, skin tone) and narrowly towards its edge (no seam), over skin only.
-    A gain and not an offset: light multiplies, so dark brows stay dark and keep no tint of what the skin lost.
+    two, averaged inside the face widely in brightness (light, skin tone) and less so in tint (cheeks are not redder nor
+    shadows greener than the shot has them), and narrowly towards its edge (no seam), over skin only. A gain and not an
+    offset: light multiplies, so dark brows stay dark and keep no tint of what the skin lost.
     """
     size = decoded.shape[0]
     shot: F32 = seen.astype(np.float32) / np.float32(255)
@@ -53,12 +54,19 @@ def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
         difference = shot - decoded
         odd = np.abs(difference - np.median(difference[plain], axis=0)).max(2)
         weight *= np.exp(-np.square(odd / ODD))
-    levels = []
-    for reach in (WIDE, NARROW):
-        have, want = (blurred(x * weight[..., None] + DARK * 1e-4, reach * size) for x in (decoded, shot))
-        levels.append(want / have)
+    have, want = (x * weight[..., None] + np.float32(DARK * 1e-4) for x in (decoded, shot))
+    level = np.log(_widely(want.mean(2), WIDE * size) / _widely(have.mean(2), WIDE * size))[..., None]
+    tint = np.log(_widely(want, TINT * size) / _widely(have, TINT * size))
+    near = np.log(_widely(want, NARROW * size) / _widely(have, NARROW * size))
+    gain = level + tint - tint.mean(2, keepdims=True)
     edge = (1 - fade(size))[..., None]
-    return np.clip(levels[0] * (1 - edge) + levels[1] * edge, 1 / BRIGHTEST, BRIGHTEST).astype(np.float32)
+    return np.asarray(np.clip(np.exp(gain + edge * (near - gain)), 1 / BRIGHTEST, BRIGHTEST), np.float32)
+
+
+def _widely(x: F32, sigma: float) -> F32:
+    """`blurred` at half the size, as nothing is lost for a reach of many texels."""
+    half: F32 = np.asarray(cv2.resize(x, (x.shape[1] // 2, x.shape[0] // 2), interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(blurred(half, sigma / 2), (x.shape[1], x.shape[0])), np.float32)
 
 
 @cache
@@ -116,10 +124,14 @@ class Tone:
     lips: F32
 
     @classmethod
-    def of(cls, colours: U8) -> "Tone":
-        """Of the colours under the mesh's points in some faces, uint8 (n, 468, 3) RGB."""
-        usual = np.median(colours, axis=0) / 255
-        return cls(*(np.median(usual[rows], axis=0).astype(np.float32) for rows in (slice(None), _LIPS)))
+    def of(cls, textures: U8, visible: U8) -> "Tone":
+        """Of some faces, uint8 (n, S, S, 3) RGB, where they are seen, uint8 (n, S, S)."""
+        size, seen = textures.shape[1], visible > 128
+        usual = []
+        for region in (_skin(size) > 0, regions(size)["lips"]):
+            shown = region & (seen.mean(0) > 0.5) if (region & (seen.mean(0) > 0.5)).any() else region
+            usual.append((np.median(textures[:, shown], axis=(0, 1)) / 255).astype(np.float32))
+        return cls(*usual)
 
 
 def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
@@ -130,6 +142,7 @@ def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
     pale lips only the second: the larger share decides. A face that has one tint all over has no colour at all. seen,
     visible: as in `feature_gain`; the actor's usual colours stand in for what something covers.
     """
+    seen, visible = seen[::2, ::2], visible[::2, ::2]  # plenty for medians
     size = seen.shape[0]
     there = visible > 128
     skin, lips = (

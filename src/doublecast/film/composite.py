@@ -11,6 +11,7 @@ from doublecast.model.space import BROW_RINGS, Drawing, draw, fade, layout, samp
 from doublecast.types import F32, U8, Patch
 
 FOREIGN = 0.1  #: difference from the actor's own reconstruction, in 0-1, beyond which a texel is not the face
+HOLES = 0.08  #: diameter of holes in what covers a face that are none, as part of the texture's side
 RIMS = 0.07  #: width of what is not thin, as part of the texture's side
 NOSE_TIP = 4  #: mesh point
 PATCH = 0.09  #: diameter of the smallest thing before the face, as part of the texture's side
@@ -38,6 +39,7 @@ def _without_rims(foreign: U8) -> F32:
     """What covers a face, float32 (S, S) 0-255, without thin lines about the eyes that hang together with nothing solid
     and with nothing above the brows, as hair does."""
     size = foreign.shape[0]
+    foreign = np.asarray(cv2.morphologyEx(foreign, cv2.MORPH_CLOSE, _disc(2 * round(HOLES * size / 2) + 1)), np.uint8)
     solid = cv2.morphologyEx(foreign, cv2.MORPH_OPEN, _disc(2 * round(RIMS * size / 2) + 1))
     about = _about_eyes(size)
     top = int(np.nonzero(about.max(1) > 0.5)[0][0])
@@ -86,7 +88,7 @@ def _disc(diameter: int) -> U8:
 
 
 def _fine(texture: F32, reach: float = 1.0) -> F32:
-    """The detail of a texture float32 (S, S, 3) that is finer than about two texels, or twice ``reach``."""
+    """The detail of a texture float32 (S, S) or (S, S, 3) that is finer than about two texels, or twice ``reach``."""
     return texture - np.asarray(cv2.GaussianBlur(texture, (0, 0), reach), np.float32)
 
 
@@ -99,14 +101,15 @@ def sharpness_difference(decoded: F32, seen: U8, visible: U8) -> float:
     if not weight.any():
         return 0.0
     shot: F32 = seen.astype(np.float32) / np.float32(255)
-    have, want = (float(np.abs(_fine(x))[weight].mean()) for x in (decoded, shot))
+    have, want = (float(np.abs(_fine(x.mean(2)))[weight].mean()) for x in (decoded, shot))
     return float(np.clip(want / max(have, 1e-4) - 1, -0.7, 0.9))
 
 
 def sharpen(texture: F32, amount: float, reach: float = 1.0) -> F32:
     """Add ``amount`` times its own detail finer than twice ``reach`` texels to a texture float32 (S, S, 3); less than 0
-    softens."""
-    return np.clip(texture + amount * _fine(texture, reach), 0, 1).astype(np.float32)
+    softens. It adds brightness alone: colour in footage is coarse, and its blocks and fringes are no detail."""
+    fine = _fine(texture, reach) if amount < 0 else _fine(texture.mean(2), reach)[..., None]
+    return np.clip(texture + amount * fine, 0, 1).astype(np.float32)
 
 
 def blend(
@@ -117,11 +120,13 @@ def blend(
     *,
     kept: F32 | None = None,
     own: tuple[F32, F32] | None = None,
+    lines: tuple[slice, slice, F32] | None = None,
 ) -> Patch | None:
     """Draw a texture float32 (S, S, 3) 0-1 with opacity float32 (S, S) 0-1 over the frame; None where nothing shows.
 
     kept: float32 (h, w), how much of each of the drawing's pixels stays the frame's. own: pixels float32 (h, w, 3)
     0-255 that are drawn instead of the texture's, and how much, float32 (h, w), see `openings.actors_pixels`.
+    lines: what some pixels are multiplied with besides, see `spectacles.rims`.
     """
     alpha = sample(opacity, drawing.uv) * drawing.cover
     if kept is not None:
@@ -131,6 +136,8 @@ def blend(
     over = sample(texture, drawing.uv, interpolation=cv2.INTER_CUBIC) * 255
     if own is not None:
         over += own[1][..., None] * (own[0] - over)
+    if lines is not None:
+        over[lines[0], lines[1]] *= lines[2]
     a = alpha[..., None]
     pixels = np.clip(under * (1 - a) + over * a + 0.5, 0, 255).astype(np.uint8)
     mask = alpha > 1 / 255

@@ -49,7 +49,7 @@ def learn(store: FaceStore, size: int) -> Detail | None:
         if stored.crop is not None:
             points = stored.crop.alignment.apply(stored.face.points)
             texture, visible = unwrap(stored.crop.pixels, points, SIDE)
-            ratios.append(_fine(texture, look(texture, visible)[0], size))
+            ratios.append(_fine(texture, look(texture[None], visible[None])[0][0], size))
     if not ratios:
         return None
     ratio = lasting(ratios)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.film import detail, openings, person, shape
+from doublecast.film import detail, openings, person, shape, spectacles
 from doublecast.film.colour import Tone, colour_gain, desaturate, feature_gain, saturation, tone_apart
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
@@ -22,6 +22,7 @@ from doublecast.types import F32, U8, Face, Frame, Patch
 
 SAMPLES = 800  #: faces that a resting shape is learned from
 STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
+SELDOM = 4  #: the detail of the actor's skin is measured in one of so many frames, as it changes with the shot alone
 QUICK = 0.03  #: the same for what lies before the face, as hands are quick
 REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the texture's side
 
@@ -29,8 +30,8 @@ REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the t
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
     """What brings a decoded texture into the shot at one moment: colour, a gain float32 (S, S, 3), then saturation,
-    then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; covered:
-    float32 (S, S) 0-1, where something lies before the face."""
+    then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; slid:
+    float32 (2,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face."""
 
     seconds: float
     colour: F32
@@ -38,16 +39,30 @@ class _Match:
     features: F32
     sharpness: float
     detail: float
+    slid: F32
     covered: F32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A face of a frame as the network gets it. texture: uint8 (S, S, 3), bare and foreign: uint8 (S, S), see
+    `occlusion.look`."""
+
+    frame: Frame
+    face: Face
+    drawing: Drawing
+    texture: U8
+    bare: U8
+    foreign: U8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """A face of a frame with all that does not depend on the look. texture: float32 (S, S, 3) 0-1 as decoded, points:
-    the actor's mesh, openings: what of the actor stays."""
+    """A face of a frame with all that does not depend on the look. face: the actor's; openings: what of it stays;
+    texture: float32 (S, S, 3) 0-1 as decoded."""
 
     drawing: Drawing
-    points: F32
+    face: Face
     openings: openings.Openings
     texture: F32
     match: _Match
@@ -59,10 +74,8 @@ def _shape_of(store: FaceStore) -> shape.Shape:
     return shape.learn(face.face for face in store.load(ids[spread(len(ids), SAMPLES)], crops=False))
 
 
-def _tone_of(store: FaceStore) -> Tone:
-    table = store.table()
-    ids = table.id[(table.person == 0) & table.kept]
-    return Tone.of(store.tones(ids[spread(len(ids), SAMPLES)]))
+def _tone_of(faces: person.Samples) -> Tone:
+    return Tone.of(faces.textures.permute(0, 2, 3, 1).numpy(), faces.visible[:, 0].numpy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +89,7 @@ class People:
     shapes: tuple[shape.Shape, shape.Shape]
     tones: tuple[Tone, Tone]
     detail: detail.Detail | None
+    spectacles: spectacles.Spectacles | None
     samples: tuple[person.Samples, person.Samples]
     size: int
 
@@ -83,11 +97,13 @@ class People:
 def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
     """Get to know both people, for a network of this size: seconds. Raises NoFaceError for an empty faceset."""
     own = _shape_of(actor)
+    samples = person.samples(actor, size), person.samples(target, size)
     return People(
         (own, shape.settle(_shape_of(target), own)),
-        (_tone_of(actor), _tone_of(target)),
+        (_tone_of(samples[0]), _tone_of(samples[1])),
         detail.learn(target, size),
-        (person.samples(actor, size), person.samples(target, size)),
+        spectacles.learn(actor),
+        samples,
         size,
     )
 
@@ -129,21 +145,35 @@ class Swapper:
 
     def decode(self, frame: Frame, faces: Sequence[Face]) -> list[Decoded]:
         """The costly part of `swap`: the faces of a frame that can be drawn, before any look. Frames in order."""
-        found = (self._one(frame, face) for face in faces)
-        return [decoded for decoded in found if decoded is not None]
+        return self.decode_all([(frame, faces)])[0]
+
+    def decode_all(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Decoded]]:
+        """`decode` of several frames, whose faces the networks see together, which is faster."""
+        seen = self._see([(frame, face) for frame, faces in frames for face in faces])
+        decoded: dict[int, list[Decoded]] = {frame.index: [] for frame, _ in frames}
+        for face, texture, own in zip(seen, *self._decode(seen), strict=True):
+            decoded[face.frame.index].append(self._matched(face, texture, own))
+        return [decoded[frame.index] for frame, _ in frames]
 
     def compose(self, frame: Frame, faces: Sequence[Decoded], look: Look = PLAIN) -> list[Patch]:
         """The cheap part of `swap`: the pixels to change in the frame that was given to `decode`."""
         patches = (self._drawn(frame, face, look) for face in faces)
         return [patch for patch in patches if patch is not None]
 
-    def _one(self, frame: Frame, face: Face) -> Decoded | None:
-        drawing = draw(shape.reshape(face, *self.people.shapes), frame.pixels.shape[:2])
-        if drawing is None:
-            return None
-        seen, visible = unwrap(frame.pixels, face.points, self._network.config.size)
-        bare, foreign = occlusion.look(seen, visible)
-        texture, own = self._decode(seen, bare)
+    def _see(self, faces: Sequence[tuple[Frame, Face]]) -> list[_Seen]:
+        """Those faces that can be drawn, unwrapped."""
+        found = [(f, x, draw(shape.reshape(x, *self.people.shapes), f.pixels.shape[:2])) for f, x in faces]
+        there = [(frame, face, drawing) for frame, face, drawing in found if drawing is not None]
+        if not there:
+            return []
+        size = self._network.config.size
+        textures, visible = zip(*(unwrap(frame.pixels, face.points, size) for frame, face, _ in there), strict=True)
+        bare, foreign = occlusion.look(np.stack(textures), np.stack(visible))
+        return [_Seen(*row) for row in zip(*zip(*there, strict=True), textures, bare, foreign, strict=True)]
+
+    def _matched(self, face: _Seen, texture: F32, own: F32) -> Decoded:
+        """texture, own: the face by the target's decoder and by the actor's own, float32 (S, S, 3) each."""
+        frame, seen, bare = face.frame, face.texture, face.bare
         gain = colour_gain(texture, seen, bare)
         colourful = saturation(seen, bare, *self.people.tones)
         lit = desaturate(np.clip(texture * gain, 0, 1).astype(np.float32), colourful)
@@ -153,11 +183,28 @@ class Swapper:
             colourful,
             feature_gain(lit, seen, bare, tone_apart(*self.people.tones)),
             sharpness_difference(texture, seen, bare),
-            0.0 if self._detail is None else detail.amount(self._detail, frame, face),
-            covered(own, seen, bare, foreign),
+            self._fine(frame, face.face),
+            self._slid(frame, face.face),
+            covered(own, seen, bare, face.foreign),
         )
-        open_now = openings.openings(face, self.people.shapes[0])
-        return Decoded(drawing, face.points, open_now, texture, self._steady(face.track, wanted))
+        open_now = openings.openings(face.face, self.people.shapes[0])
+        return Decoded(face.drawing, face.face, open_now, texture, self._steady(face.face.track, wanted))
+
+    def _slid(self, frame: Frame, face: Face) -> F32:
+        """Where spectacles have slid to, float32 (2,)."""
+        if self.people.spectacles is None:
+            return np.zeros(2, np.float32)
+        seen = unwrap(frame.pixels, face.points, spectacles.SIDE)
+        return np.array(spectacles.slid(self.people.spectacles, *seen), np.float32)
+
+    def _fine(self, frame: Frame, face: Face) -> float:
+        """The share of detail that the shot can carry."""
+        if self._detail is None:
+            return 0.0
+        before = self._before(face.track, frame.seconds)
+        if before is not None and frame.index % SELDOM:
+            return before.detail
+        return detail.amount(self._detail, frame, face)
 
     def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
         match = face.match
@@ -172,37 +219,52 @@ class Swapper:
         if look.sharpness:
             texture = sharpen(texture, look.sharpness, REACH * texture.shape[0])
         opacity = fade(self._network.config.size, look.grow, look.feather)
-        kept = lying_before(face.drawing, face.points, frame.pixels.shape[:2], match.covered, opacity)
+        kept = lying_before(face.drawing, face.face.points, frame.pixels.shape[:2], match.covered, opacity)
         if look.blend != 1:
             opacity = opacity * np.float32(look.blend)
         shares = replace(face.openings, mouth=face.openings.mouth * look.mouth)
-        own = openings.actors_pixels(frame.pixels, face.drawing, face.points, shares, match.covered)
-        return blend(frame.pixels, face.drawing, texture, opacity, kept=kept, own=own)
+        own = openings.actors_pixels(frame.pixels, face.drawing, face.face.points, shares, match.covered)
+        lines = None
+        if self.people.spectacles is not None and look.spectacles:
+            worn = replace(self.people.spectacles, band=self.people.spectacles.band * np.float32(look.spectacles))
+            lines = spectacles.rims(worn, frame.pixels, face.drawing, face.face, match.slid)
+        return blend(frame.pixels, face.drawing, texture, opacity, kept=kept, own=own, lines=lines)
 
     @torch.inference_mode()
-    def _decode(self, picture: U8, visible: U8) -> list[F32]:
-        """The face by the target's decoder and by the actor's own, float32 (S, S, 3) each."""
-        pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].to(self._device)
-        mask = torch.from_numpy(visible)[None, None].to(self._device)
+    def _decode(self, faces: Sequence[_Seen]) -> tuple[list[F32], list[F32]]:
+        """Each face by the target's decoder, and each by the actor's own, float32 (S, S, 3)."""
+        if not faces:
+            return [], []
+        pixels = torch.from_numpy(np.stack([x.texture for x in faces])).permute(0, 3, 1, 2).to(self._device)
+        mask = torch.from_numpy(np.stack([x.bare for x in faces]))[:, None].to(self._device)
         target, actor = (self._network.decoders[k] for k in self._sides)
         seen = pack(pixels, mask).to(self._type).contiguous(memory_format=torch.channels_last)
         code = self._network.encoder(seen)
-        decoded = (target(self._exchange(code))[0], actor(code)[0])
-        return [np.ascontiguousarray(x.permute(1, 2, 0).float().cpu().numpy()) for x in decoded]
+        drawn, own = (
+            list(np.ascontiguousarray(x.permute(0, 2, 3, 1).float().cpu().numpy()))
+            for x in (target(self._exchange(code)), actor(code))
+        )
+        return drawn, own
+
+    def _before(self, track: int, seconds: float) -> _Match | None:
+        """The match of this track a moment ago."""
+        before = self._matches.get(track)
+        return before if before is not None and 0 <= seconds - before.seconds < 5 * STEADY else None
 
     def _steady(self, track: int, now: _Match) -> _Match:
         """The match averaged over the last moments of the track, so that it does not flicker."""
-        before = self._matches.get(track)
-        if before is not None and 0 <= now.seconds - before.seconds < 5 * STEADY:
+        before = self._before(track, now.seconds)
+        if before is not None:
             share = max(1 - float(np.exp(-(now.seconds - before.seconds) / STEADY)), 1e-3)
             colour = before.colour + share * (now.colour - before.colour)
             features = before.features + share * (now.features - before.features)
             colourful = before.saturation + share * (now.saturation - before.saturation)
             sharpness = before.sharpness + share * (now.sharpness - before.sharpness)
             fine = before.detail + share * (now.detail - before.detail)
+            slid = before.slid + share * (now.slid - before.slid)
             soon = max(1 - float(np.exp(-(now.seconds - before.seconds) / QUICK)), 1e-3)
             hidden = before.covered + soon * (now.covered - before.covered)
-            now = _Match(now.seconds, colour, colourful, features, sharpness, fine, hidden)
+            now = _Match(now.seconds, colour, colourful, features, sharpness, fine, slid, hidden)
         self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
         self._matches[track] = now
         return now

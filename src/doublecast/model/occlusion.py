@@ -19,8 +19,8 @@ from torch.nn import functional as F  # noqa: N812
 from doublecast.model.device import precise
 from doublecast.model.networks import Down, Residual, Up, pack
 from doublecast.model.prior import read
-from doublecast.model.space import BROW_RINGS, importance, layout
-from doublecast.types import F32, U8
+from doublecast.model.space import BROW_RINGS, EYE_RINGS, depth, importance, inside, layout
+from doublecast.types import F32, U8, Bool
 
 SIDE = 128  #: of the textures that the network sees
 PATCH = 4  #: side of the patch of texels that one place of the largest grid stands for
@@ -30,6 +30,13 @@ SURE, SHARP = 1.0, 2.0  #: how sure and how sharply texels count as covered, of 
 ALWAYS = (0.35, 0.65)  #: share of a person's faces from which a texel counts as covered in all, and as surely covered
 FRINGE = (0.1, 0.3)  #: the same above the brows, where what covers is hair and comes back, and thin ends are missed
 RIM = 0.03  #: width of the rim around what is covered that does not count as seen, as part of the texture's side
+HAIR = (
+    3.0  #: logits added at the face's rim where it is dark, and not the light: soft hair beside a cheek looks like skin
+)
+DARKER = (0.12, 0.4)  #: log of how much darker than the light on the skin within explains, from which, and surely
+BESIDE = (0.2, 0.3)  #: depth up to which that rim counts in full, and where it ends
+WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
+BEARD = (0.65, 0.8)  #: height in the texture from which dark rims count less, and not at all: there beards are
 FILLED = 0.4  #: how much a covered texel that was filled counts in training
 BATCH = 32  #: textures that are looked at together
 
@@ -85,11 +92,55 @@ def coverage(textures: Tensor, visible: Tensor) -> Tensor:
         if size != SIDE:
             seen = F.interpolate(seen, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=size > SIDE)
         logits = network(seen.to(precise(seen.device)).contiguous(memory_format=torch.channels_last))
+        logits = logits + HAIR * F.interpolate(_dark_rim(seen), (SIDE, SIDE), mode="bilinear", align_corners=False)
         sure = torch.sigmoid(SHARP * logits - SURE)
         if size != SIDE:
             sure = F.interpolate(sure, (size, size), mode="bilinear", align_corners=False)
         found.append((255 * sure * (v > 0)).round().to(torch.uint8))
     return torch.cat(found)
+
+
+def _beside_eyes(size: int) -> Bool:
+    """What lies further out than eyes and brows, bool (size, size)."""
+    across = layout().uv[[*itertools.chain(*BROW_RINGS, *EYE_RINGS)], 0]
+    column = np.arange(size) / size
+    outside = (column < across.min()) | (column > across.max())
+    return np.broadcast_to(outside, (size, size))
+
+
+@cache
+def _rim() -> tuple[Tensor, Tensor, Tensor]:
+    """On a grid of half `SIDE`, a row each: a plane's terms (P, 3), skin well within the face (P,) 0-1, and how much a
+    dark texel may be hair beside the face (P,) 0-1."""
+    size = SIDE // 2
+    deep, plain = depth(size), (importance(size) < 1.05) & (inside(size) > 0)
+    near = np.clip((BESIDE[1] - deep) / (BESIDE[1] - BESIDE[0]), 0, 1) * (plain | ((deep > 0) & _beside_eyes(size)))
+    y, x = np.mgrid[:size, :size].astype(np.float32) / size
+    above = np.clip((BEARD[1] - y) / (BEARD[1] - BEARD[0]), 0, 1)
+    rows = np.stack([np.ones_like(x), x, y], -1), plain & (deep > WITHIN), near * above
+    terms, within, beside = (torch.from_numpy(np.asarray(row, np.float32)) for row in rows)
+    return terms.flatten(0, 1), within.flatten(), beside.flatten()
+
+
+def _dark_rim(seen: Tensor) -> Tensor:
+    """Where the rim of a face is darker than the light that falls on it explains, (N, 1, S / 2, S / 2) 0-1.
+
+    seen: packed textures (N, 4, `SIDE`, `SIDE`). The light is a plane fitted to the log brightness of the skin within,
+    skin that lies far off counting less (iteratively reweighted least squares).
+    """
+    small = F.avg_pool2d(seen.float(), 2)
+    terms, within, beside = (x.to(seen.device) for x in _rim())
+    bright = (small[:, :3].mean(1).flatten(1) + 0.03).log()
+    weight = start = within * (small[:, 3].flatten(1) > 0.5) + 1e-6
+    for _ in range(4):
+        square = torch.einsum("np,pi,pj->nij", weight, terms, terms) + 1e-5 * torch.eye(3, device=seen.device)
+        plane = torch.linalg.solve(square, torch.einsum("np,pi,np->ni", weight, terms, bright))
+        darker = plane @ terms.T - bright
+        weight = start * torch.exp(-((darker / 0.25) ** 2))
+    known = (start.sum(1, keepdim=True) > within.sum() / 4).float()  # else there is hardly any skin to compare with
+    dark = ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * beside * known
+    grown = F.max_pool2d(dark.view(-1, 1, *small.shape[2:]), 9, 1, 4) * beside.view(1, 1, *small.shape[2:])
+    return F.avg_pool2d(grown, 3, 1, 1)  # hair ends softly
 
 
 def usual(covered: Tensor) -> Tensor:
@@ -118,12 +169,14 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
     Returns textures uint8 (N, 3, S, S), and how much each texel counts in training, uint8 (N, 1, S, S).
     """
     size = textures.shape[-1]
-    lost = (visible > 0) & (2 * seen.int() < visible)
+    share = 2 * (1 - seen.float() / visible.float().clamp_min(1)).clamp(0, 0.5) * (visible > 0)  # that is lost
+    lost = share > 1 / 16
     open_eyes = torch.from_numpy(importance(size) > 2.5)
     plain = (importance(size) < 1.05).astype(np.float32)  # brows and lips are no skin to go on with
     filled, taught = textures.clone(), seen.clone()
     for row in torch.nonzero(lost.flatten(1).any(1))[:, 0].tolist():
-        weight: F32 = np.asarray(seen[row, 0].numpy(), np.float32) / np.float32(255)
+        sure = (1 - share[row, 0].numpy()) ** 2  # half-covered texels are no skin to go by
+        weight: F32 = np.asarray(seen[row, 0].numpy() * sure, np.float32) / np.float32(255)
         if weight.sum() < size:  # hardly anything to go by
             continue
         picture: F32 = np.asarray(textures[row].permute(1, 2, 0).numpy(), np.float32)
@@ -131,11 +184,12 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
         skin = weight * plain if (weight * plain).sum() >= size else weight
         other, mirrored = (np.ascontiguousarray(x[:, ::-1], np.float32) for x in (picture, weight))
         gain = (light + np.float32(4)) / (_around(other, mirrored, 0.2 * size) + np.float32(4))
-        share, near = mirrored[..., None], _around(picture, skin, 0.06 * size)
-        made = near + share * (other * gain - near)
+        near = _around(picture, skin, 0.06 * size)
+        made = near + mirrored[..., None] * (other * gain - near)
+        made = picture + share[row, 0, ..., None].numpy() * (made - picture)
         rows = lost[row, 0] & ~open_eyes
         filled[row, :, rows] = torch.from_numpy(np.clip(made, 0, 255).astype(np.uint8)).permute(2, 0, 1)[:, rows]
-        taught[row, 0, rows] = round(255 * FILLED)
+        taught[row, 0, rows] = taught[row, 0, rows].clamp_min(round(255 * FILLED))
     return filled, taught
 
 
@@ -146,8 +200,8 @@ def _around(picture: F32, weight: F32, reach: float) -> F32:
     return np.asarray((have + 1e-4 * usual) / (count + 1e-4)[..., None], np.float32)
 
 
-def look(texture: U8, visible: U8) -> tuple[U8, U8]:
-    """Of one texture uint8 (S, S, 3) and visibility uint8 (S, S): `bare` visibility, and `coverage`."""
-    v = torch.from_numpy(visible)[None, None]
-    covered = coverage(torch.from_numpy(texture).permute(2, 0, 1)[None], v)
-    return cast(U8, bare(v, covered)[0, 0].numpy()), cast(U8, covered[0, 0].numpy())
+def look(textures: U8, visible: U8) -> tuple[U8, U8]:
+    """Of textures uint8 (N, S, S, 3) and visibility uint8 (N, S, S): `bare` visibility, and `coverage`."""
+    v = torch.from_numpy(visible)[:, None]
+    covered = coverage(torch.from_numpy(textures).permute(0, 3, 1, 2), v)
+    return cast(U8, bare(v, covered)[:, 0].numpy()), cast(U8, covered[:, 0].numpy())

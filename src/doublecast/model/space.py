@@ -173,7 +173,7 @@ def importance(size: int) -> F32:
 
 
 @cache
-def _depth(size: int) -> F32:
+def depth(size: int) -> F32:
     """How far each texel lies inside the oval, as a share of the side, float32 (size, size): 0 outside."""
     uv = layout().uv[OVAL] * size - 0.5
     mask = np.zeros((size, size), np.uint8)
@@ -196,7 +196,7 @@ def fade(size: int, grow: float = 0.0, feather: float = 1.0) -> F32:
         middle, half = (begin + end) / 2 - grow, feather * (end - begin) / 2
         begin = max(middle - half, RIM)
         end = max(middle + half, begin + NARROWEST)
-    t = np.clip((_depth(size) - begin) / (end - begin), 0, 1)
+    t = np.clip((depth(size) - begin) / (end - begin), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from doublecast.disk import disk_errors, disk_message, fingerprint, key_of
@@ -11,7 +12,7 @@ from doublecast.events import Listener, Note, Progress, ignore
 from doublecast.faces.embed import one_thread
 from doublecast.faceset import FaceStore, StoredFace
 from doublecast.film.smooth import smooth
-from doublecast.film.swap import Swapper
+from doublecast.film.swap import Decoded, Swapper
 from doublecast.model.checkpoint import latest
 from doublecast.pipeline.activity import working
 from doublecast.pipeline.claims import claim_of, claimed_takes, model_sha256
@@ -27,8 +28,9 @@ from doublecast.types import Face, Frame, Patch
 from doublecast.video import Reader, Take, TakeInfo, probe
 from doublecast.video.segments import PLACING
 
-CONVERTER = 5  #: raise it when films would come out differently from the same inputs
+CONVERTER = 6  #: raise it when films would come out differently from the same inputs
 LEAD_IN = 60  #: frames before a resumed position that smoothing looks at again
+TOGETHER = 4  #: frames whose faces the networks see at once
 CRF = 16
 
 
@@ -226,7 +228,9 @@ def _render(
         start = writer.resume_index
         faces = smooth(store.scan(take=take.key(), person=0, start=max(0, start - LEAD_IN)))
         frames = together(flow.ahead(reader, name="decode"), faces)
-        swapped = flow.ahead(_swap(swapper, frames, planned.looks, planned.given.key), name="swap")
+        decoded = flow.ahead(_decode(swapper, frames), depth=TOGETHER, name="decode faces")
+        composed = _compose(swapper, decoded, planned.looks, planned.given.key)
+        swapped = flow.ahead(composed, depth=2, name="compose")
         replaced, done = 0, start
         for frame, patches, wanted in swapped:
             writer.write(frame, patches)
@@ -242,13 +246,20 @@ def _render(
         on_event(Note("convert", f"{film}: the actor is in none of its frames; nothing was replaced", "warning"))
 
 
-def _swap(
-    swapper: Swapper, frames: Iterable[tuple[Frame, list[Face]]], looks: Looks, take: str
+def _decode(swapper: Swapper, frames: Iterable[tuple[Frame, list[Face]]]) -> Iterator[tuple[Frame, list[Decoded]]]:
+    """Every frame with its decoded faces, `TOGETHER` frames at a time."""
+    rest = iter(frames)
+    while some := list(islice(rest, TOGETHER)):
+        yield from zip([frame for frame, _ in some], swapper.decode_all(some), strict=True)
+
+
+def _compose(
+    swapper: Swapper, frames: Iterable[tuple[Frame, list[Decoded]]], looks: Looks, take: str
 ) -> Iterator[tuple[Frame, list[Patch], bool]]:
     """Every frame with its patches, and whether its look is one that shows them."""
     for frame, faces in frames:
         look = looks.look_at(take, frame.index)
-        yield frame, swapper.swap(frame, faces, look), look.blend > 0
+        yield frame, swapper.compose(frame, faces, look), look.blend > 0
 
 
 def together(frames: Iterable[Frame], faces: Iterator[StoredFace]) -> Iterator[tuple[Frame, list[Face]]]:

@@ -1,0 +1,95 @@
+"""Spectacles of the actor: found in all faces together, moved in each frame, drawn over the new face."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import people
+import pytest
+
+from doublecast.film import spectacles
+from doublecast.film.spectacles import SIDE, Spectacles, fitted, lines, rims, slid
+from doublecast.model.space import draw, inside
+from doublecast.types import F32, U8
+
+LENS = np.array([[76.0, 86.0, 40.0, 40.0, 2.6, 26.0]])
+SEEN: U8 = np.full((SIDE, SIDE), 255, np.uint8)
+
+
+def painted(*, worn: bool = True, moved: tuple[int, int] = (0, 0), seed: int = 0, one: bool = False) -> U8:
+    """A face's texture, uint8 (`SIDE`, `SIDE`, 3), with dark rims before it."""
+    rng = np.random.default_rng(seed)
+    texture: U8 = np.asarray(150 + 40 * people.skin(3, SIDE) + rng.normal(0, 3, (SIDE, SIDE, 3)), np.uint8)
+    if worn:
+        for x, y in spectacles._outlines(LENS, 100)[: 1 if one else 2]:
+            points = np.stack([x[0] + moved[0], y[0] + moved[1]], 1)
+            cv2.polylines(texture, [np.round(points * 8).astype(np.int32)], True, (40, 30, 20), 2, cv2.LINE_AA, 3)
+    return texture
+
+
+def found(*, worn: bool = True, one: bool = False) -> Spectacles | None:
+    return fitted([lines(painted(seed=seed, worn=worn, one=one), SEEN) for seed in range(6)])
+
+
+def test_rims_are_found_and_bare_faces_have_none() -> None:
+    worn = found()
+    assert worn is not None
+    on, off = np.zeros((SIDE, SIDE), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+    for x, y in spectacles._outlines(LENS, 100):
+        ring = [np.round(np.stack([x[0], y[0]], 1)).astype(np.int32)]
+        cv2.polylines(on, ring, True, 1, 1)
+        cv2.polylines(off, ring, True, 1, 25)
+    assert (worn.band[on > 0] > 0.5).mean() > 0.95
+    assert worn.band[(off == 0) & (inside(SIDE) > 0)].max() < 0.01
+    assert found(worn=False) is None
+
+
+def test_one_lens_is_no_pair() -> None:
+    assert found(one=True) is None
+
+
+def test_nothing_is_found_where_nothing_is_seen() -> None:
+    assert fitted([lines(painted(), np.zeros_like(SEEN))]) is None
+
+
+@pytest.mark.parametrize("moved", [(0, 0), (5, -2), (-8, 3)])
+def test_rims_that_slid_are_followed(moved: tuple[int, int]) -> None:
+    worn = found()
+    assert worn is not None
+    x, y = slid(worn, painted(moved=moved, seed=9), SEEN)
+    assert abs(x * SIDE - moved[0]) <= 1 and abs(y * SIDE - moved[1]) <= 1
+
+
+def test_only_rims_come_along() -> None:
+    """The ratio to the skin around is taken, so the actor's skin stays away; and what is off the picture is none."""
+    worn, points = found(), people.head()
+    assert worn is not None
+    frame = people.picture(points, (painted() / 255).astype(np.float32))
+    drawing = draw(points, (256, 256))
+    assert drawing is not None
+    still: F32 = np.zeros(2, np.float32)
+    rows, columns, gain = rims(worn, frame, drawing, people.face(points), still) or pytest.fail("no rims")
+    assert gain.shape == (rows.stop - rows.start, columns.stop - columns.start, 3)
+    uv = drawing.uv[rows, columns]
+    x, y = (uv * SIDE - 0.5)[..., 0], (uv * SIDE - 0.5)[..., 1]
+    below = (np.abs(x - LENS[0, 0]) < 8) & (np.abs(y - LENS[0, 1] - LENS[0, 3]) < 1.2)
+    within = (np.abs(x - LENS[0, 0]) < 20) & (np.abs(y - LENS[0, 1]) < 10)
+    assert gain[below].min() < 0.6 and np.abs(gain[within] - 1).max() < 0.05
+    bare = people.picture(points, (painted(worn=False) / 255).astype(np.float32))
+    nothing = rims(worn, bare, drawing, people.face(points), still)
+    assert nothing is not None and np.abs(nothing[2] - 1).mean() < 0.03
+    assert rims(worn, frame, drawing, people.face(people.head(centre=(-900, 128))), still) is None
+    none = replace(worn, band=np.zeros_like(worn.band))
+    assert rims(none, frame, drawing, people.face(points), still) is None
+
+
+@pytest.mark.parametrize("centre", [(20, 128), (250, 60), (128, 250)])
+def test_a_face_that_is_half_out_of_the_picture(centre: tuple[int, int]) -> None:
+    worn, points = found(), people.head(centre=centre)
+    assert worn is not None
+    frame = people.picture(points, (painted() / 255).astype(np.float32))
+    drawing = draw(people.head(centre=centre, wide=1.1), (256, 256))
+    assert drawing is not None
+    part = rims(worn, frame, drawing, people.face(points), np.zeros(2, np.float32))
+    if part is not None:
+        assert drawing.uv[part[0], part[1]].shape[:2] == part[2].shape[:2]
