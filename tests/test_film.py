@@ -437,7 +437,7 @@ def test_cheeks_are_no_redder_than_the_shot() -> None:
     """Blotches of colour in the target's footage go; what is darker stays, as a beard is."""
     size = 128
     y, x = np.mgrid[:size, :size] / size
-    blotch = np.exp(-(np.square(x - 0.25) + np.square(y - 0.62)) / 0.02)[..., None]
+    blotch = np.exp(-(np.square(x - 0.25) + np.square(y - 0.62)) / 0.03)[..., None]
     shot = np.full((size, size, 3), (180, 150, 130), np.uint8)
     visible = np.full((size, size), 255, np.uint8)
     plain = np.full((size, size, 3), (0.6, 0.5, 0.42), np.float32)
