@@ -17,6 +17,7 @@ from doublecast.bench.original import OriginalContestant
 from doublecast.bench.quick96 import Quick96Contestant
 from doublecast.errors import InputError, ModelError
 from doublecast.faceset import FaceStore
+from doublecast.film.look import Look
 from doublecast.film.swap import Swapper
 from doublecast.model import checkpoint
 from doublecast.model.device import choose_device
@@ -24,6 +25,7 @@ from doublecast.model.material import gather
 from doublecast.model.networks import SIZES
 from doublecast.model.train import TrainConfig, Trainer
 from doublecast.pipeline.convert import CONVERTER
+from doublecast.types import Face, Frame, Patch
 
 __all__ = ["Contestant", "Converter", "build", "contestants", "names", "stamp"]
 
@@ -58,6 +60,18 @@ class _Trained(Contestant):
         self._trainer.restore(newest)
 
 
+class _Faces:
+    """The faces of our films without the actor's spectacles: no other contestant draws any, and the real target, who is
+    compared with, wears none."""
+
+    def __init__(self, swapper: Swapper) -> None:
+        self._swapper = swapper
+
+    def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
+        """See class Converter."""
+        return self._swapper.swap(frame, faces, Look(spectacles=0))
+
+
 class _Ours(_Trained):
     """doublecast as `doublecast train` and `doublecast convert` have it."""
 
@@ -69,7 +83,7 @@ class _Ours(_Trained):
         """See class Contestant. Through a checkpoint in the contestant's folder, as films are made."""
         self._folder.mkdir(parents=True, exist_ok=True)
         written = self._trainer.save(self._folder, self._losses)
-        return Swapper(written, *self._stores, device=self._trainer.device.type)
+        return _Faces(Swapper(written, *self._stores, device=self._trainer.device.type))
 
 
 class _Aligned(_Trained):

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, MOUTH_RING, fade, importance, inside, layout
 from doublecast.types import F32, U8, Bool
 
-WIDE, TINT, NARROW = 0.2, 0.08, 0.05  #: reach of the colour match, as part of the texture's side: of brightness and of
-# tint inside the face, and of both at its edge
+WIDE, NARROW = 0.2, 0.05  #: reach of the colour match, as part of the texture's side: inside the face, at its edge
 BRIGHTEST = 3.0  #: largest gain, and one over the smallest
 DARK = 0.04  #: added where nothing can be compared, so that the gain goes to 1
 ODD = 0.2  #: difference from the usual difference, in 0-1, beyond which a texel hardly counts
@@ -20,7 +19,7 @@ BRIGHT = 85.0  #: percentile of brightness by which eyes and teeth are compared:
 WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besides
 TINTED = 0.2  #: how far a white's tint is moved, each channel against their mean
 LIP_EDGE = 0.016  #: reach of the edge of the lips, which is of neither colour, as part of the texture's side
-TONES = (0.25, 0.65)  #: log difference of two people's skin from which lips follow the actor's, and at which most
+TONES = (0.35, 0.95)  #: log difference of two people's skin from which lips follow the actor's, and at which most
 LIPS = 0.85  #: how far they follow then
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
@@ -42,9 +41,8 @@ def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
     """What the decoded texture must be multiplied with so that its light is the shot's, float32 (S, S, 3).
 
     decoded: float32 (S, S, 3) 0-1; seen: the actor's own texture uint8 (S, S, 3) and visible (S, S). The ratio of the
-    two, averaged inside the face widely in brightness (light, skin tone) and less so in tint (cheeks are not redder nor
-    shadows greener than the shot has them), and narrowly towards its edge (no seam), over skin only. A gain and not an
-    offset: light multiplies, so dark brows stay dark and keep no tint of what the skin lost.
+    two, averaged widely inside the face (light, skin tone) and narrowly towards its edge (no seam), over skin only.
+    A gain and not an offset: light multiplies, so dark brows stay dark and keep no tint of what the skin lost.
     """
     size = decoded.shape[0]
     shot: F32 = seen.astype(np.float32) / np.float32(255)
@@ -55,12 +53,9 @@ def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
         odd = np.abs(difference - np.median(difference[plain], axis=0)).max(2)
         weight *= np.exp(-np.square(odd / ODD))
     have, want = (x * weight[..., None] + np.float32(DARK * 1e-4) for x in (decoded, shot))
-    level = np.log(_widely(want.mean(2), WIDE * size) / _widely(have.mean(2), WIDE * size))[..., None]
-    tint = np.log(_widely(want, TINT * size) / _widely(have, TINT * size))
-    near = np.log(_widely(want, NARROW * size) / _widely(have, NARROW * size))
-    gain = level + tint - tint.mean(2, keepdims=True)
+    wide, near = (_widely(want, reach * size) / _widely(have, reach * size) for reach in (WIDE, NARROW))
     edge = (1 - fade(size))[..., None]
-    return np.asarray(np.clip(np.exp(gain + edge * (near - gain)), 1 / BRIGHTEST, BRIGHTEST), np.float32)
+    return np.asarray(np.clip(wide + edge * (near - wide), 1 / BRIGHTEST, BRIGHTEST), np.float32)
 
 
 def _widely(x: F32, sigma: float) -> F32:

@@ -102,7 +102,7 @@ def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
         (own, shape.settle(_shape_of(target), own)),
         (_tone_of(samples[0]), _tone_of(samples[1])),
         detail.learn(target, size),
-        spectacles.learn(actor),
+        spectacles.learn(actor) if spectacles.learn(target) is None else None,  # else the new face has its own
         samples,
         size,
     )
