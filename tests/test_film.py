@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import people
@@ -14,6 +15,7 @@ from doublecast.film import detail, person, shape
 from doublecast.film.colour import Tone, colour_gain, desaturate, feature_gain, regions, saturation, tone_apart
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.smooth import smooth
+from doublecast.film.swap import Swapper
 from doublecast.model.space import draw, fade, importance, unwrap
 from doublecast.types import F32, MESH, U8, Bool, Frame
 
@@ -453,3 +455,27 @@ def test_usual_colours_are_those_that_are_seen() -> None:
     np.testing.assert_allclose(found.lips * 255, LIPS, atol=1)
     hidden = Tone.of(faces, np.zeros(faces.shape[:3], np.uint8))
     np.testing.assert_allclose(hidden.skin * 255, SKIN, atol=1)
+
+
+def test_frames_together_are_as_frames_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Order, frames without faces, two faces in a frame; the networks stand in for themselves."""
+    made = Swapper.__new__(Swapper)
+    heads = [people.face(people.head(centre=(x, 128), scale=50), track=n) for n, x in enumerate((70, 186))]
+    rest = shape.learn(stored.face for stored in [people.stored(people.head(), 0)])
+    tone = Tone(np.full(3, 0.5, np.float32), np.full(3, 0.4, np.float32))
+    made.people = SimpleNamespace(shapes=(rest, rest), tones=(tone, tone), spectacles=None)  # type: ignore[assignment]
+    made._network = SimpleNamespace(config=SimpleNamespace(size=64))  # type: ignore[assignment]
+    made._detail, made._matches = None, {}
+    monkeypatch.setattr(made, "_decode", lambda seen: [[x.texture.astype(np.float32) / 255 for x in seen]] * 2)
+    frames = [
+        (Frame(people.picture(people.head(centre=(70, 128), scale=50), people.skin(k)), k, k, Fraction(1, 25)), faces)
+        for k, faces in enumerate([heads[:1], [], heads, heads[:1], [people.face(people.head(centre=(-900, 9)))]])
+    ]
+    together = made.decode_all(frames)
+    assert [len(faces) for faces in together] == [1, 0, 2, 1, 0]
+    made.begin()
+    for (frame, faces), found in zip(frames, together, strict=True):
+        for one, other in zip(made.decode(frame, faces), found, strict=True):
+            assert one.face.track == other.face.track
+            np.testing.assert_array_equal(one.texture, other.texture)
+            np.testing.assert_allclose(one.match.colour, other.match.colour, atol=1e-5)

@@ -13,7 +13,6 @@ from doublecast.errors import InputError
 from doublecast.film.composite import blend, lying_before, sharpen
 from doublecast.film.look import PLAIN, Look, settings
 from doublecast.film.openings import Openings
-from doublecast.film.spectacles import Spectacles
 from doublecast.film.swap import Decoded, Swapper, _Match
 from doublecast.model.space import EDGE, RIM, draw, fade
 from doublecast.types import F32, U8, Frame, Patch
@@ -67,12 +66,11 @@ def test_edges_move_and_never_get_hard_or_reach_the_rim() -> None:
     assert EDGE[0] > RIM
 
 
-def swapper(worn: Spectacles | None = None) -> Swapper:
+def swapper() -> Swapper:
     """One that holds no network."""
     made = Swapper.__new__(Swapper)
     made._network = SimpleNamespace(config=SimpleNamespace(size=SIZE))  # type: ignore[assignment]
     made._detail = None
-    made.people = SimpleNamespace(spectacles=worn)  # type: ignore[assignment]
     return made
 
 
@@ -92,7 +90,7 @@ def shot() -> tuple[Frame, Decoded]:
         people.face(points),
         Openings(0, 0, 0),
         texture,
-        _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(2, np.float32), hand),
+        _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(3, np.float32), hand, 0.0),
     )
 
 
@@ -154,16 +152,10 @@ def test_what_lies_before_the_face_stays_where_the_edge_grows(shot: tuple[Frame,
 
 def test_spectacles_stay_on_or_come_off(shot: tuple[Frame, Decoded]) -> None:
     frame, face = shot
-    band: F32 = np.zeros((256, 256), np.float32)
-    band[150:170, 60:196] = 1  # a bar across the cheeks
-    worn = Spectacles(band, band)
-    middle = face.drawing.cover.shape[1] // 2
-    row = int(np.argmin(np.abs(face.drawing.uv[:, middle, 1] - 0.625)))
-    bar = slice(face.drawing.y + row - 1, face.drawing.y + row + 2), slice(face.drawing.x + middle - 20, None)
-    bar = bar[0], slice(bar[1].start, bar[1].start + 41)
-    frame.pixels[bar] = 5
-    on, off = (
-        composite(frame.pixels, swapper(worn).compose(frame, [face], Look(spectacles=s)))[bar].mean() for s in (1, 0)
-    )
-    without = drawn(frame, face, Look())[bar].mean()
-    assert off == without and on < off - 3
+    bar = slice(80, 83), slice(60, 101)
+    worn = replace(face, lines=(*bar, np.full((3, 41, 3), 0.25, np.float32)))
+    there = slice(face.drawing.y + 80, face.drawing.y + 83), slice(face.drawing.x + 60, face.drawing.x + 101)
+    without = drawn(frame, face, Look())[there].mean()
+    on, half, off = (drawn(frame, worn, Look(spectacles=s))[there].mean() for s in (1, 0.5, 0))
+    assert off == pytest.approx(without, abs=0.5)
+    assert on == pytest.approx(without / 4, rel=0.1) and half == pytest.approx(without / 2, rel=0.1)

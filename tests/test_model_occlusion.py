@@ -181,6 +181,9 @@ def test_light_from_one_side_makes_no_dark_rim() -> None:
     seen = torch.full((1, 1, SIDE, SIDE), 255, dtype=torch.uint8)
     lit = torch.exp(torch.linspace(0, -1.2, SIDE)).expand(1, 3, SIDE, SIDE) * 0.9
     assert occlusion._dark_rim(pack(lit, seen)).max() < 0.1
+    half = seen.clone()
+    half[..., :40] = 0
+    assert occlusion._dark_rim(pack(lit, half)).max() < 0.1, "what is hidden is grey, not dark"
     edge = lit.clone()
     edge[..., 40:80, :16] *= 0.4
     assert occlusion._dark_rim(pack(edge, seen)).max() > 0.9
@@ -196,4 +199,10 @@ def test_what_is_filled_has_no_edge() -> None:
     seen[..., :16] = torch.linspace(0, 255, 16).to(torch.uint8)
     filled, taught = occlusion.fill(x, visible, seen)
     assert filled[0, :, 40:, :8].float().min() > 145 and filled[0, :, 40:, :12].float().min() > 100
-    assert bool((taught >= torch.where(seen > 0.95 * 255, seen, 0)).all()) and bool((taught[..., 20:] == 255).all())
+    assert bool((taught[..., :6] == round(255 * occlusion.FILLED)).all()) and torch.equal(
+        taught[..., 16:], seen[..., 16:]
+    )
+    assert torch.equal(filled[..., 16:], x[..., 16:])
+    slightly = torch.full_like(visible, 20)
+    _, taught = occlusion.fill(x, slightly, slightly - 2)
+    assert taught.max() < 40, "what is hardly seen is not taught more for being covered a little"

@@ -61,8 +61,8 @@ class _Trained(Contestant):
 
 
 class _Faces:
-    """The faces of our films without the actor's spectacles: no other contestant draws any, and the real target, who is
-    compared with, wears none."""
+    """The faces of our films without the actor's spectacles: no other contestant draws them, and they are none of the
+    target's face."""
 
     def __init__(self, swapper: Swapper) -> None:
         self._swapper = swapper

@@ -120,12 +120,12 @@ class Tone:
 
     @classmethod
     def of(cls, textures: U8, visible: U8) -> "Tone":
-        """Of some faces, uint8 (n, S, S, 3) RGB, where they are seen, uint8 (n, S, S)."""
-        size, seen = textures.shape[1], visible > 128
-        usual = []
+        """Of some faces, uint8 (n, S, S, 3) RGB, where they are seen, uint8 (n, S, S); if nowhere, as they are."""
+        size, usual = textures.shape[1], []
         for region in (_skin(size) > 0, regions(size)["lips"]):
-            shown = region & (seen.mean(0) > 0.5) if (region & (seen.mean(0) > 0.5)).any() else region
-            usual.append((np.median(textures[:, shown], axis=(0, 1)) / 255).astype(np.float32))
+            seen = region & (visible > 128)
+            colours = textures[seen] if seen.any() else textures[:, region].reshape(-1, 3)
+            usual.append((np.median(colours, axis=0) / 255).astype(np.float32))
         return cls(*usual)
 
 

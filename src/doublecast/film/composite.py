@@ -37,9 +37,8 @@ def covered(own: F32, seen: U8, bare: U8, foreign: U8) -> F32:
 
 def _without_rims(foreign: U8) -> F32:
     """What covers a face, float32 (S, S) 0-255, without thin lines about the eyes that hang together with nothing solid
-    and with nothing above the brows, as hair does."""
+    and with nothing above the brows, as hair does. Small holes in what is left are closed."""
     size = foreign.shape[0]
-    foreign = np.asarray(cv2.morphologyEx(foreign, cv2.MORPH_CLOSE, _disc(2 * round(HOLES * size / 2) + 1)), np.uint8)
     solid = cv2.morphologyEx(foreign, cv2.MORPH_OPEN, _disc(2 * round(RIMS * size / 2) + 1))
     about = _about_eyes(size)
     top = int(np.nonzero(about.max(1) > 0.5)[0][0])
@@ -48,7 +47,9 @@ def _without_rims(foreign: U8) -> F32:
     holds[:top] |= foreign[:top] > 64
     held = np.isin(labels, labels[holds])  # holds lies within what is labelled, as opening takes away alone
     away = about * ~held
-    return np.asarray(solid * away + foreign * (1 - away), np.float32)
+    left = np.asarray(solid * away + foreign * (1 - away), np.uint8)
+    closed = cv2.morphologyEx(left, cv2.MORPH_CLOSE, _disc(2 * round(HOLES * size / 2) + 1))
+    return np.asarray(closed, np.float32)
 
 
 @cache

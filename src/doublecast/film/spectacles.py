@@ -32,6 +32,8 @@ CONTRAST, WEAKEST, SHARE = 0.08, 0.09, 20.0  #: least strength of a line above w
 # percentile of either lens, in log brightness: folds and eye sockets reach .083 and .072 in the footage at hand
 REACH = 4.0  #: texels about an outline within which its line lies
 SLIDE = 12  #: texels that rims slide at most
+WORN = (0.4, 0.7)  #: part of that strength from which a face may wear spectacles, and surely does
+FEWEST = 8  #: faces, as a crease in one or two may look like rims
 AROUND = 0.07  #: diameter of the skin around a line, as part of the face's size
 RATIO = 6.0  #: largest ratio of a pixel to the skin around, and one over the smallest
 
@@ -39,10 +41,11 @@ RATIO = 6.0  #: largest ratio of a pixel to the skin around, and one over the sm
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectacles:
     """band: float32 (`SIDE`, `SIDE`) 0-1, about rims, bridge and temples. line: the same size, rims on skin alone, to
-    find them by."""
+    find them by. strength: how much they stand out along that in a face that wears them, in log brightness."""
 
     band: F32
     line: F32
+    strength: float
 
 
 @cache
@@ -52,6 +55,12 @@ def _features(reach: int) -> Bool:
     for ring in (*EYE_RINGS, *BROW_RINGS, MOUTH_RING):
         cv2.fillPoly(mask, [np.round(layout().uv[ring] * SIDE - 0.5).astype(np.int32)], 1)
     return cv2.dilate(mask, np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
+
+
+@cache
+def _skin() -> F32:
+    """Where lines are those of no feature, float32 (`SIDE`, `SIDE`) 0 or 1."""
+    return (~_features(FEATURES) & (depth(SIDE) > 0.03)).astype(np.float32)
 
 
 def lines(texture: U8, visible: U8) -> F32:
@@ -76,13 +85,13 @@ def learn(store: FaceStore) -> Spectacles | None:
         if stored.crop is not None:
             points = stored.crop.alignment.apply(stored.face.points)
             found.append(lines(*unwrap(stored.crop.pixels, points, SIDE)))
-    return fitted(found) if found else None
+    return fitted(found) if len(found) >= FEWEST else None
 
 
 def fitted(found: Sequence[F32]) -> Spectacles | None:
     """The spectacles that the `lines` of somebody's faces show, float32 (`SIDE`, `SIDE`) each; None for none."""
     mean: F32 = np.mean(found, axis=0, dtype=np.float32)
-    skin: F32 = (~_features(FEATURES) & (depth(SIDE) > 0.03)).astype(np.float32)
+    skin = _skin()
     lens, contrast = _fit(mean, skin)
     outlines = _outlines(lens[None], 2 * POINTS)
     thick: F32 = np.asarray(cv2.dilate(mean, np.ones((5, 5), np.uint8)), np.float32)
@@ -107,7 +116,9 @@ def fitted(found: Sequence[F32]) -> Spectacles | None:
     _, labels = cv2.connectedComponents(strong.astype(np.uint8))
     held = np.isin(labels, labels[near])
     band = cv2.dilate((held & strong).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
-    return Spectacles(np.asarray(cv2.GaussianBlur(band, (0, 0), 1.2), np.float32), line.astype(np.float32))
+    scores = [_matched(line.astype(np.float32), one)[0] for one in found]
+    strength = float(np.percentile(scores, 80))  # as they may be off in some of the footage
+    return Spectacles(np.asarray(cv2.GaussianBlur(band, (0, 0), 1.2), np.float32), line.astype(np.float32), strength)
 
 
 def _outlines(lenses: F64, points: int) -> list[tuple[F32, F32]]:
@@ -175,13 +186,21 @@ def _height(mean: F32, lens: F64) -> float:
     return float(heights[np.argmax(means[0] - (means[1] + means[2]) / 2)])
 
 
-def slid(spectacles: Spectacles, texture: U8, visible: U8) -> tuple[float, float]:
-    """How far the rims have slid over the face in one of its textures, see `lines`: x, y in parts of its side."""
-    shown = np.pad(lines(texture, visible), SLIDE)
-    match = cv2.matchTemplate(shown, spectacles.line, cv2.TM_CCORR)
+def slid(spectacles: Spectacles, texture: U8, visible: U8) -> F32:
+    """How far the rims have slid over the face in one of its textures (see `lines`), x and y in parts of its side, and
+    how surely it wears them, 0-1: float32 (3,)."""
+    score, x, y = _matched(spectacles.line, lines(texture, visible))
+    worn = np.clip((score / spectacles.strength - WORN[0]) / (WORN[1] - WORN[0]), 0, 1)
+    return np.array([x / SIDE, y / SIDE, worn], np.float32)
+
+
+def _matched(line: F32, shown: F32) -> tuple[float, int, int]:
+    """How strong the lines of a face are where they fit best to ``line``, and x, y of that place, in texels."""
+    match = cv2.matchTemplate(np.pad(shown * _skin(), SLIDE), line, cv2.TM_CCORR)
     centre = np.hypot(*(np.mgrid[-SLIDE : SLIDE + 1, -SLIDE : SLIDE + 1] / SLIDE))
     y, x = np.unravel_index(int(np.argmax(match * (1 - 0.2 * centre))), match.shape)
-    return (int(x) - SLIDE) / SIDE, (int(y) - SLIDE) / SIDE
+    score = float(match[y, x]) / float(line.sum())
+    return (score, int(x) - SLIDE, int(y) - SLIDE) if score > 1e-4 else (0.0, 0, 0)
 
 
 def rims(
@@ -190,8 +209,10 @@ def rims(
     """Rows and columns of a drawing, and what its pixels there are multiplied with, float32 (h, w, 3), to have the
     spectacles of a frame uint8 (H, W, 3) on them; None where there is nothing of them.
 
-    face: the actor's, whose own mesh says where they are. moved: float32 (2,), as `slid` gives it.
+    face: the actor's, whose own mesh says where they are. moved: float32 (3,), as `slid` gives it.
     """
+    if moved[2] <= 0:
+        return None
     mine = draw(face.points, (frame.shape[0], frame.shape[1]))
     if mine is None:
         return None
@@ -203,7 +224,7 @@ def rims(
         return None
     x, y = drawing.x - mine.x, drawing.y - mine.y
     part = (slice(top + y, bottom + y), slice(left + x, right + x))
-    share = sample(spectacles.band, mine.uv[part] - moved) * (mine.cover[part] > 0)
+    share = moved[2] * sample(spectacles.band, mine.uv[part] - moved[:2]) * (mine.cover[part] > 0)
     rows, columns = (np.nonzero((share > 1 / 64).any(axis))[0] for axis in (1, 0))
     if not len(rows):
         return None

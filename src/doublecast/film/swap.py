@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the t
 class _Match:
     """What brings a decoded texture into the shot at one moment: colour, a gain float32 (S, S, 3), then saturation,
     then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; slid:
-    float32 (2,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face."""
+    float32 (3,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face."""
 
     seconds: float
     colour: F32
@@ -41,6 +42,7 @@ class _Match:
     detail: float
     slid: F32
     covered: F32
+    measured: float  #: share of detail when it was measured last, not averaged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,13 +61,14 @@ class _Seen:
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
     """A face of a frame with all that does not depend on the look. face: the actor's; openings: what of it stays;
-    texture: float32 (S, S, 3) 0-1 as decoded."""
+    texture: float32 (S, S, 3) 0-1 as decoded; lines: its spectacles, see `spectacles.rims`."""
 
     drawing: Drawing
     face: Face
     openings: openings.Openings
     texture: F32
     match: _Match
+    lines: tuple[slice, slice, F32] | None = None
 
 
 def _shape_of(store: FaceStore) -> shape.Shape:
@@ -96,10 +99,10 @@ class People:
 
 def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
     """Get to know both people, for a network of this size: seconds. Raises NoFaceError for an empty faceset."""
-    own = _shape_of(actor)
+    own, other = _shape_of(actor), _shape_of(target)
     samples = person.samples(actor, size), person.samples(target, size)
     return People(
-        (own, shape.settle(_shape_of(target), own)),
+        (own, shape.settle(other, own)),
         (_tone_of(samples[0]), _tone_of(samples[1])),
         detail.learn(target, size),
         spectacles.learn(actor) if spectacles.learn(target) is None else None,  # else the new face has its own
@@ -150,10 +153,9 @@ class Swapper:
     def decode_all(self, frames: Sequence[tuple[Frame, Sequence[Face]]]) -> list[list[Decoded]]:
         """`decode` of several frames, whose faces the networks see together, which is faster."""
         seen = self._see([(frame, face) for frame, faces in frames for face in faces])
-        decoded: dict[int, list[Decoded]] = {frame.index: [] for frame, _ in frames}
-        for face, texture, own in zip(seen, *self._decode(seen), strict=True):
-            decoded[face.frame.index].append(self._matched(face, texture, own))
-        return [decoded[frame.index] for frame, _ in frames]
+        decoded = iter([self._matched(*row) for row in zip(seen, *self._decode(seen), strict=True)])
+        counts = [sum(face.frame is frame for face in seen) for frame, _ in frames]
+        return [list(islice(decoded, count)) for count in counts]
 
     def compose(self, frame: Frame, faces: Sequence[Decoded], look: Look = PLAIN) -> list[Patch]:
         """The cheap part of `swap`: the pixels to change in the frame that was given to `decode`."""
@@ -169,7 +171,7 @@ class Swapper:
         size = self._network.config.size
         textures, visible = zip(*(unwrap(frame.pixels, face.points, size) for frame, face, _ in there), strict=True)
         bare, foreign = occlusion.look(np.stack(textures), np.stack(visible))
-        return [_Seen(*row) for row in zip(*zip(*there, strict=True), textures, bare, foreign, strict=True)]
+        return [_Seen(*known, *found) for known, *found in zip(there, textures, bare, foreign, strict=True)]
 
     def _matched(self, face: _Seen, texture: F32, own: F32) -> Decoded:
         """texture, own: the face by the target's decoder and by the actor's own, float32 (S, S, 3) each."""
@@ -177,25 +179,29 @@ class Swapper:
         gain = colour_gain(texture, seen, bare)
         colourful = saturation(seen, bare, *self.people.tones)
         lit = desaturate(np.clip(texture * gain, 0, 1).astype(np.float32), colourful)
+        fine = self._fine(frame, face.face)
         wanted = _Match(
             frame.seconds,
             gain,
             colourful,
             feature_gain(lit, seen, bare, tone_apart(*self.people.tones)),
             sharpness_difference(texture, seen, bare),
-            self._fine(frame, face.face),
+            fine,
             self._slid(frame, face.face),
             covered(own, seen, bare, face.foreign),
+            fine,
         )
         open_now = openings.openings(face.face, self.people.shapes[0])
-        return Decoded(face.drawing, face.face, open_now, texture, self._steady(face.face.track, wanted))
+        match = self._steady(face.face.track, wanted)
+        worn = self.people.spectacles
+        lines = None if worn is None else spectacles.rims(worn, frame.pixels, face.drawing, face.face, match.slid)
+        return Decoded(face.drawing, face.face, open_now, texture, match, lines)
 
     def _slid(self, frame: Frame, face: Face) -> F32:
-        """Where spectacles have slid to, float32 (2,)."""
+        """Where spectacles have slid to, see `spectacles.slid`, float32 (3,)."""
         if self.people.spectacles is None:
-            return np.zeros(2, np.float32)
-        seen = unwrap(frame.pixels, face.points, spectacles.SIDE)
-        return np.array(spectacles.slid(self.people.spectacles, *seen), np.float32)
+            return np.zeros(3, np.float32)
+        return spectacles.slid(self.people.spectacles, *unwrap(frame.pixels, face.points, spectacles.SIDE))
 
     def _fine(self, frame: Frame, face: Face) -> float:
         """The share of detail that the shot can carry."""
@@ -203,7 +209,7 @@ class Swapper:
             return 0.0
         before = self._before(face.track, frame.seconds)
         if before is not None and frame.index % SELDOM:
-            return before.detail
+            return before.measured
         return detail.amount(self._detail, frame, face)
 
     def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
@@ -224,10 +230,9 @@ class Swapper:
             opacity = opacity * np.float32(look.blend)
         shares = replace(face.openings, mouth=face.openings.mouth * look.mouth)
         own = openings.actors_pixels(frame.pixels, face.drawing, face.face.points, shares, match.covered)
-        lines = None
-        if self.people.spectacles is not None and look.spectacles:
-            worn = replace(self.people.spectacles, band=self.people.spectacles.band * np.float32(look.spectacles))
-            lines = spectacles.rims(worn, frame.pixels, face.drawing, face.face, match.slid)
+        lines = face.lines
+        if lines is not None:
+            lines = (*lines[:2], lines[2] ** np.float32(look.spectacles))
         return blend(frame.pixels, face.drawing, texture, opacity, kept=kept, own=own, lines=lines)
 
     @torch.inference_mode()
@@ -264,7 +269,7 @@ class Swapper:
             slid = before.slid + share * (now.slid - before.slid)
             soon = max(1 - float(np.exp(-(now.seconds - before.seconds) / QUICK)), 1e-3)
             hidden = before.covered + soon * (now.covered - before.covered)
-            now = _Match(now.seconds, colour, colourful, features, sharpness, fine, slid, hidden)
+            now = _Match(now.seconds, colour, colourful, features, sharpness, fine, slid, hidden, now.measured)
         self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
         self._matches[track] = now
         return now

@@ -30,12 +30,11 @@ SURE, SHARP = 1.0, 2.0  #: how sure and how sharply texels count as covered, of 
 ALWAYS = (0.35, 0.65)  #: share of a person's faces from which a texel counts as covered in all, and as surely covered
 FRINGE = (0.1, 0.3)  #: the same above the brows, where what covers is hair and comes back, and thin ends are missed
 RIM = 0.03  #: width of the rim around what is covered that does not count as seen, as part of the texture's side
-HAIR = (
-    3.0  #: logits added at the face's rim where it is dark, and not the light: soft hair beside a cheek looks like skin
-)
+HAIR = 3.0  #: logits added where a face's rim is darker than its light explains, as soft hair looks much like skin
 DARKER = (0.12, 0.4)  #: log of how much darker than the light on the skin within explains, from which, and surely
 BESIDE = (0.2, 0.3)  #: depth up to which that rim counts in full, and where it ends
 WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
+SEEN = 0.9  #: visibility from which a texel of that rim is judged: what is hidden is grey
 BEARD = (0.65, 0.8)  #: height in the texture from which dark rims count less, and not at all: there beards are
 FILLED = 0.4  #: how much a covered texel that was filled counts in training
 BATCH = 32  #: textures that are looked at together
@@ -129,16 +128,18 @@ def _dark_rim(seen: Tensor) -> Tensor:
     skin that lies far off counting less (iteratively reweighted least squares).
     """
     small = F.avg_pool2d(seen.float(), 2)
-    terms, within, beside = (x.to(seen.device) for x in _rim())
+    terms, within, beside = _rim()
     bright = (small[:, :3].mean(1).flatten(1) + 0.03).log()
     weight = start = within * (small[:, 3].flatten(1) > 0.5) + 1e-6
     for _ in range(4):
-        square = torch.einsum("np,pi,pj->nij", weight, terms, terms) + 1e-5 * torch.eye(3, device=seen.device)
+        square = torch.einsum("np,pi,pj->nij", weight, terms, terms) + 1e-5 * torch.eye(3)
         plane = torch.linalg.solve(square, torch.einsum("np,pi,np->ni", weight, terms, bright))
         darker = plane @ terms.T - bright
         weight = start * torch.exp(-((darker / 0.25) ** 2))
     known = (start.sum(1, keepdim=True) > within.sum() / 4).float()  # else there is hardly any skin to compare with
-    dark = ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * beside * known
+    dark = (
+        ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * beside * known * (small[:, 3].flatten(1) > SEEN)
+    )
     grown = F.max_pool2d(dark.view(-1, 1, *small.shape[2:]), 9, 1, 4) * beside.view(1, 1, *small.shape[2:])
     return F.avg_pool2d(grown, 3, 1, 1)  # hair ends softly
 
@@ -189,7 +190,8 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
         made = picture + share[row, 0, ..., None].numpy() * (made - picture)
         rows = lost[row, 0] & ~open_eyes
         filled[row, :, rows] = torch.from_numpy(np.clip(made, 0, 255).astype(np.uint8)).permute(2, 0, 1)[:, rows]
-        taught[row, 0, rows] = taught[row, 0, rows].clamp_min(round(255 * FILLED))
+        least = (255 * FILLED * share[row, 0, rows]).round().to(torch.uint8)
+        taught[row, 0, rows] = torch.maximum(taught[row, 0, rows], least)
     return filled, taught
 
 

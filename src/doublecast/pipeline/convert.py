@@ -228,9 +228,10 @@ def _render(
         start = writer.resume_index
         faces = smooth(store.scan(take=take.key(), person=0, start=max(0, start - LEAD_IN)))
         frames = together(flow.ahead(reader, name="decode"), faces)
-        decoded = flow.ahead(_decode(swapper, frames), depth=TOGETHER, name="decode faces")
+        batch = min(TOGETHER, depth)
+        decoded = flow.ahead(_decode(swapper, frames, batch), depth=batch, name="decode faces")
         composed = _compose(swapper, decoded, planned.looks, planned.given.key)
-        swapped = flow.ahead(composed, depth=2, name="compose")
+        swapped = flow.ahead(composed, depth=min(2, depth), name="compose")
         replaced, done = 0, start
         for frame, patches, wanted in swapped:
             writer.write(frame, patches)
@@ -246,10 +247,12 @@ def _render(
         on_event(Note("convert", f"{film}: the actor is in none of its frames; nothing was replaced", "warning"))
 
 
-def _decode(swapper: Swapper, frames: Iterable[tuple[Frame, list[Face]]]) -> Iterator[tuple[Frame, list[Decoded]]]:
-    """Every frame with its decoded faces, `TOGETHER` frames at a time."""
+def _decode(
+    swapper: Swapper, frames: Iterable[tuple[Frame, list[Face]]], count: int
+) -> Iterator[tuple[Frame, list[Decoded]]]:
+    """Every frame with its decoded faces, ``count`` frames at a time."""
     rest = iter(frames)
-    while some := list(islice(rest, TOGETHER)):
+    while some := list(islice(rest, count)):
         yield from zip([frame for frame, _ in some], swapper.decode_all(some), strict=True)
 
 

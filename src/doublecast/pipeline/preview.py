@@ -59,8 +59,8 @@ class FilmPreview:
 
     Nothing is written and no lock is held, so training and everything else may go on. One frame of one take is held
     ready: another look of it takes 20 ms, another frame some 100 ms and the way there from the key frame before it.
-    A film's match of colour, sharpness and coverage is averaged over the last moments; a preview has its frame's own,
-    which may differ a little. Everything else is as in the film.
+    A film's match of colour, sharpness, coverage and spectacles is averaged over the last moments; a preview has its
+    frame's own, which may differ a little. Everything else is as in the film.
 
     size, device: as for `convert`. Raises what `convert` raises before it begins, but only looks: consent that is not
     complete (ConsentError) or takes that the guard did not see (ProductionError) are not made good here.
