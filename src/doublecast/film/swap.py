@@ -100,12 +100,15 @@ class People:
 def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
     """Get to know both people, for a network of this size: seconds. Raises NoFaceError for an empty faceset."""
     own, other = _shape_of(actor), _shape_of(target)
+    worn = spectacles.learn(actor)
+    if worn is not None and spectacles.learn(target) is not None:
+        worn = None  # the new face has its own
     samples = person.samples(actor, size), person.samples(target, size)
     return People(
         (own, shape.settle(other, own)),
         (_tone_of(samples[0]), _tone_of(samples[1])),
         detail.learn(target, size),
-        spectacles.learn(actor) if spectacles.learn(target) is None else None,  # else the new face has its own
+        worn,
         samples,
         size,
     )
