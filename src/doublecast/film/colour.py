@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, MOUTH_RING, fade, importance, inside, layout
+from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, MOUTH_RING, fade, filled, importance, inside
 from doublecast.types import F32, U8, Bool
 
 WIDE, NARROW = 0.2, 0.05  #: reach of the colour match, as part of the texture's side: inside the face, at its edge
@@ -67,19 +67,10 @@ def _widely(x: F32, sigma: float) -> F32:
 @cache
 def regions(size: int) -> dict[str, Bool]:
     """Texels of the eyes, the inside of the mouth, the lips, and the lips with their edge, bool (size, size)."""
-    uv = layout().uv * size - 0.5
-
-    def filled(rings: list[list[int]]) -> Bool:
-        mask = np.zeros((size, size), np.uint8)
-        for ring in rings:
-            cv2.fillPoly(mask, [np.round(uv[ring]).astype(np.int32)], 1)
-        return mask > 0
-
-    mouth = filled([MOUTH_INSIDE])
-    lips = filled([MOUTH_RING])
+    eyes, mouth, lips = (filled(rings, size) > 0 for rings in (EYE_RINGS, [MOUTH_INSIDE], [MOUTH_RING]))
     reach = 2 * round(LIP_EDGE * size) + 1
     grown = cv2.dilate(lips.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    return {"eyes": filled(list(EYE_RINGS)), "mouth": mouth, "lips": lips & ~mouth, "around": grown & ~mouth}
+    return {"eyes": eyes, "mouth": mouth, "lips": lips & ~mouth, "around": grown & ~mouth}
 
 
 def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:

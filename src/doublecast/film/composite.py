@@ -73,14 +73,10 @@ def lying_before(
         return None
     mine = draw(points, frame_shape)
     kept: F32 = np.zeros_like(drawing.cover)
-    if mine is not None:
-        x, y = mine.x - drawing.x, mine.y - drawing.y
-        height, width = mine.cover.shape[:2]
-        left, top = max(x, 0), max(y, 0)
-        right, bottom = min(x + width, drawing.cover.shape[1]), min(y + height, drawing.cover.shape[0])
-        if left < right and top < bottom:
-            found = sample(covered, mine.uv[top - y : bottom - y, left - x : right - x])
-            kept[top:bottom, left:right] = found * (mine.cover[top - y : bottom - y, left - x : right - x] > 0)
+    both = None if mine is None else drawing.overlap(mine)
+    if mine is not None and both is not None:
+        where, part = both
+        kept[where] = sample(covered, mine.uv[part]) * (mine.cover[part] > 0)
     return kept
 
 

@@ -16,7 +16,18 @@ import numpy as np
 
 from doublecast.faceset import FaceStore
 from doublecast.model.material import spread
-from doublecast.model.space import BROW_RINGS, EYE_RINGS, MOUTH_RING, Drawing, depth, draw, layout, sample, unwrap
+from doublecast.model.space import (
+    BROW_RINGS,
+    EYE_RINGS,
+    MOUTH_RING,
+    Drawing,
+    depth,
+    draw,
+    filled,
+    layout,
+    sample,
+    unwrap,
+)
 from doublecast.types import F32, F64, U8, Bool, Face
 
 SIDE = 256  #: of the textures in which lines are looked for
@@ -51,9 +62,7 @@ class Spectacles:
 @cache
 def _features(reach: int) -> Bool:
     """Texels of eyes, brows and mouth, and so many about them, bool (`SIDE`, `SIDE`)."""
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    for ring in (*EYE_RINGS, *BROW_RINGS, MOUTH_RING):
-        cv2.fillPoly(mask, [np.round(layout().uv[ring] * SIDE - 0.5).astype(np.int32)], 1)
+    mask = filled((*EYE_RINGS, *BROW_RINGS, MOUTH_RING), SIDE)
     return cv2.dilate(mask, np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
 
 
@@ -108,7 +117,7 @@ def fitted(found: Sequence[F32]) -> Spectacles | None:
         cv2.polylines(rims, [np.round(np.stack([x[0], y[0]], 1) * 8).astype(np.int32)], True, 0, 1, cv2.LINE_8, 3)
     apart = cv2.distanceTransform(rims, cv2.DIST_L2, 5)
     near = apart <= REACH
-    line = np.exp(-np.square(apart / 1.5)) * skin
+    line = np.asarray(np.exp(-np.square(apart / 1.5)) * skin, np.float32)
     # bridge and temples: lines on skin that hang together with the rims, no lower than these
     height = np.arange(SIDE)[:, None]
     at_eyes = (height > lens[1] - lens[5] - REACH) & (height < lens[1] + lens[3])
@@ -116,9 +125,9 @@ def fitted(found: Sequence[F32]) -> Spectacles | None:
     _, labels = cv2.connectedComponents(strong.astype(np.uint8))
     held = np.isin(labels, labels[near])
     band = cv2.dilate((held & strong).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
-    scores = [_matched(line.astype(np.float32), one)[0] for one in found]
+    scores = [_matched(line, one)[0] for one in found]
     strength = float(np.percentile(scores, 80))  # as they may be off in some of the footage
-    return Spectacles(np.asarray(cv2.GaussianBlur(band, (0, 0), 1.2), np.float32), line.astype(np.float32), strength)
+    return Spectacles(np.asarray(cv2.GaussianBlur(band, (0, 0), 1.2), np.float32), line, strength)
 
 
 def _outlines(lenses: F64, points: int) -> list[tuple[F32, F32]]:
@@ -214,29 +223,22 @@ def rims(
     if moved[2] <= 0:
         return None
     mine = draw(face.points, (frame.shape[0], frame.shape[1]))
-    if mine is None:
+    both = None if mine is None else drawing.overlap(mine)
+    if mine is None or both is None:
         return None
-    height, width = drawing.cover.shape
-    left, top = max(mine.x - drawing.x, 0), max(mine.y - drawing.y, 0)
-    right = min(mine.x - drawing.x + mine.cover.shape[1], width)
-    bottom = min(mine.y - drawing.y + mine.cover.shape[0], height)
-    if left >= right or top >= bottom:
-        return None
-    x, y = drawing.x - mine.x, drawing.y - mine.y
-    part = (slice(top + y, bottom + y), slice(left + x, right + x))
+    (down, across), part = both
     share = moved[2] * sample(spectacles.band, mine.uv[part] - moved[:2]) * (mine.cover[part] > 0)
     rows, columns = (np.nonzero((share > 1 / 64).any(axis))[0] for axis in (1, 0))
     if not len(rows):
         return None
     inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    down, across = (slice(s.start + o.start, s.stop + o.start) for s, o in zip(inner, (down, across), strict=True))
     reach = max(3, 2 * round(AROUND * face.size / 2) + 1)
-    y0, x0 = drawing.y + top + rows[0], drawing.x + left + columns[0]
-    y1, x1 = drawing.y + top + rows[-1] + 1, drawing.x + left + columns[-1] + 1
+    y0, y1, x0, x1 = drawing.y + down.start, drawing.y + down.stop, drawing.x + across.start, drawing.x + across.stop
     low, high = max(y0 - reach, 0), min(y1 + reach, frame.shape[0])
     first, last = max(x0 - reach, 0), min(x1 + reach, frame.shape[1])
     around = cv2.medianBlur(np.ascontiguousarray(frame[low:high, first:last]), min(reach, 255))
     around = around[y0 - low : y1 - low, x0 - first : x1 - first]
     ratio = np.log((frame[y0:y1, x0:x1].astype(np.float32) + 6) / (around.astype(np.float32) + 6))
     gain = np.exp(share[inner][..., None] * np.clip(ratio, -np.log(RATIO), np.log(RATIO)))
-    rows_, columns_ = (slice(s.start + o, s.stop + o) for s, o in zip(inner, (top, left), strict=True))
-    return rows_, columns_, np.asarray(gain, np.float32)
+    return down, across, np.asarray(gain, np.float32)

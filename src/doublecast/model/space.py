@@ -6,6 +6,7 @@ of the shape are gone before the network sees anything, and drawn back through t
 and the mouth opened. Texture coordinates are (u, v) in 0-1, u right, v down.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -158,17 +159,21 @@ def inside(size: int) -> U8:
     return _table(size).inside
 
 
+def filled(rings: Iterable[list[int]], size: int) -> U8:
+    """Texels within any of some rings of mesh points, uint8 (size, size) 0 or 1."""
+    mask = np.zeros((size, size), np.uint8)
+    for ring in rings:
+        cv2.fillPoly(mask, [np.round(layout().uv[ring] * size - 0.5).astype(np.int32)], 1)
+    return mask
+
+
 @cache
 def importance(size: int) -> F32:
     """Loss weight per texel, float32 (size, size): 3 at the eyes, 2 at mouth and brows, 1 elsewhere, 0 outside."""
-    uv = layout().uv * size - 0.5
     weight = np.where(inside(size) > 0, 1.0, 0.0).astype(np.float32)
     for rings, value, grow in ((BROW_RINGS, 2.0, 0.01), ([MOUTH_RING], 2.0, 0.02), (EYE_RINGS, 3.0, 0.015)):
-        for ring in rings:
-            mask = np.zeros((size, size), np.uint8)
-            cv2.fillPoly(mask, [np.round(uv[ring]).astype(np.int32)], 1)
-            k = 2 * round(grow * size) + 1
-            weight[cv2.dilate(mask, np.ones((k, k), np.uint8)) > 0] = value
+        k = 2 * round(grow * size) + 1
+        weight[cv2.dilate(filled(rings, size), np.ones((k, k), np.uint8)) > 0] = value
     return np.asarray(cv2.GaussianBlur(weight, (0, 0), size / 96) * (weight > 0), np.float32)
 
 
@@ -251,6 +256,16 @@ class Drawing:
     y: int
     uv: F32
     cover: F32
+
+    def overlap(self, other: "Drawing") -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+        """Rows and columns of this drawing, and of another of the same frame, where both are; None where nowhere."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        right = min(self.x + self.cover.shape[1], other.x + other.cover.shape[1])
+        bottom = min(self.y + self.cover.shape[0], other.y + other.cover.shape[0])
+        if left >= right or top >= bottom:
+            return None
+        mine, its = ((slice(top - box.y, bottom - box.y), slice(left - box.x, right - box.x)) for box in (self, other))
+        return mine, its
 
 
 def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) -> Drawing | None:
