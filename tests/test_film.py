@@ -12,7 +12,7 @@ import torch
 from doublecast.errors import NoFaceError
 from doublecast.faces.geometry import OVAL
 from doublecast.film import detail, person, shape
-from doublecast.film.colour import Tone, colour_gain, desaturate, feature_gain, regions, saturation, tone_apart
+from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, regions, saturation
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
@@ -181,15 +181,18 @@ def test_what_lies_before_the_face_stays_where_the_camera_saw_it() -> None:
     assert patch is None
 
 
+ALIKE = Apart(0.0, 0.0)
+
+
 def test_eyes_and_teeth_do_not_glow_when_skin_is_brightened() -> None:
     size = 128
     shot = np.full((size, size, 3), 140, np.uint8)
     visible = np.full((size, size), 255, np.uint8)
-    bright = feature_gain(np.full((size, size, 3), 0.95, np.float32), shot, visible, 0.0)
+    bright = feature_gain(np.full((size, size, 3), 0.95, np.float32), shot, visible, ALIKE)
     assert bright.min() < 0.65 and bright.max() < 1.01
-    same = feature_gain(np.full((size, size, 3), 140 / 255, np.float32), shot, visible, 1.0)
+    same = feature_gain(np.full((size, size, 3), 140 / 255, np.float32), shot, visible, Apart(1.0, 0.0))
     assert np.abs(same - 1).max() < 0.01
-    hidden = feature_gain(np.full((size, size, 3), 0.95, np.float32), shot, np.zeros_like(visible), 1.0)
+    hidden = feature_gain(np.full((size, size, 3), 0.95, np.float32), shot, np.zeros_like(visible), Apart(1.0, 0.0))
     assert np.abs(hidden - 1).max() < 1e-6, "nothing can be compared"
 
 
@@ -200,16 +203,31 @@ def test_lips_follow_the_actor_only_between_different_skins(tone: float, least: 
     lit = np.full((size, size, 3), 0.5, np.float32)
     shot = np.full((size, size, 3), 127, np.uint8)
     shot[regions(size)["lips"]] = [150, 60, 60]
-    factor = feature_gain(lit, shot, visible, tone)
+    factor = feature_gain(lit, shot, visible, Apart(tone, 0.0))
     middle = np.abs(factor[regions(size)["lips"]] - 1).max()
     assert least <= middle < most
 
 
+def test_lips_from_other_light_keep_their_brightness_and_take_the_shots_tint() -> None:
+    size = 128
+    everything = np.full((size, size), 255, np.uint8)
+    lit: F32 = painted(SKIN, (150, 60, 110)).astype(np.float32) / np.float32(255)
+    shot = painted(SKIN, (140, 70, 55))
+    lips = regions(size)["lips"]
+    made, alike = (lit * feature_gain(lit, shot, everything, apart) for apart in (Apart(0.0, 1.0), ALIKE))
+    assert np.abs(alike[lips] - lit[lips]).max() < 0.01
+    blue, before, wanted = (float(np.median(x[lips][:, 2] / x[lips][:, 0])) for x in (made, lit, shot))
+    assert blue < before - 0.7 * (before - wanted)
+    assert np.log(made[lips]).mean() == pytest.approx(np.log(lit[lips]).mean(), abs=0.04)
+
+
 def test_how_far_two_skins_are_apart() -> None:
     dark, light = (Tone(np.full(3, x, np.float32), np.full(3, x, np.float32)) for x in (0.3, 0.7))
-    assert tone_apart(light, light) == 0
-    assert tone_apart(dark, light) == pytest.approx(tone_apart(light, dark))
-    assert 0.7 < tone_apart(dark, light) < 0.9
+    orange = Tone(np.array([0.9, 0.6, 0.2], np.float32), light.lips)
+    assert Apart.of(light, light) == ALIKE
+    assert Apart.of(dark, light).tone == pytest.approx(Apart.of(light, dark).tone)
+    assert 0.7 < Apart.of(dark, light).tone < 0.9 and Apart.of(dark, light).tint < 0.05
+    assert Apart.of(light, orange).tint == pytest.approx(Apart.of(orange, light).tint) and Apart.of(light, orange).tint > 0.7
 
 
 SKIN, LIPS = (178, 127, 102), (165, 84, 80)
@@ -269,7 +287,7 @@ def test_a_grey_shot_has_white_eyes_and_no_red_lips() -> None:
     lit = np.clip(decoded * colour_gain(decoded, seen, everything), 0, 1).astype(np.float32)
     share = saturation(seen, everything, tone((130,) * 3, (95,) * 3), tone(SKIN, LIPS))
     plain = desaturate(lit, share)
-    made = plain * feature_gain(plain, seen, everything, 0.0)
+    made = plain * feature_gain(plain, seen, everything, ALIKE)
     for name in ("eyes", "lips"):
         colour = made[regions(128)[name]].mean(0)
         assert np.ptp(colour) < 0.06 * colour.mean(), name
@@ -465,7 +483,7 @@ def test_frames_together_are_as_frames_alone(monkeypatch: pytest.MonkeyPatch) ->
     tone = Tone(np.full(3, 0.5, np.float32), np.full(3, 0.4, np.float32))
     made.people = SimpleNamespace(shapes=(rest, rest), tones=(tone, tone), spectacles=None)  # type: ignore[assignment]
     made._network = SimpleNamespace(config=SimpleNamespace(size=64))  # type: ignore[assignment]
-    made._detail, made._matches = None, {}
+    made._apart, made._detail, made._matches = ALIKE, None, {}
     monkeypatch.setattr(made, "_decode", lambda seen: [[x.texture.astype(np.float32) / 255 for x in seen]] * 2)
     frames = [
         (Frame(people.picture(people.head(centre=(70, 128), scale=50), people.skin(k)), k, k, Fraction(1, 25)), faces)

@@ -20,6 +20,7 @@ WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besi
 TINTED = 0.2  #: how far a white's tint is moved, each channel against their mean
 LIP_EDGE = 0.016  #: reach of the edge of the lips, which is of neither colour, as part of the texture's side
 TONES = (0.35, 0.95)  #: log difference of two people's skin from which lips follow the actor's, and at which most
+TINGED = (0.25, 0.5)  #: difference of the tints of two people's skin, as light of another colour makes it; the same
 LIPS = 0.85  #: how far they follow then
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
@@ -73,15 +74,16 @@ def regions(size: int) -> dict[str, Bool]:
     return {"eyes": eyes, "mouth": mouth, "lips": lips & ~mouth, "around": grown & ~mouth}
 
 
-def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:
+def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
     """What eyes, teeth and lips of a texture must be multiplied with besides, float32 (S, S, 3).
 
     The gain that brings a dark skin into a light face would make its eyes and teeth glow and its lips pink, since it is
     the skin that differs and not the light. lit: float32 (S, S, 3) 0-1, the decoded texture in the colours of the
-    shot; seen and visible as in `colour_gain`. tone: log difference of the two people's skin, as `tone_apart` gives
-    it. The whites of eyes and teeth become as bright as the actor's and nearer to their tint; lips, with the skin at
-    their edge, keep their colour relative to the skin where both people's skin is alike, else they go towards the
-    actor's.
+    shot; seen and visible as in `colour_gain`. apart: how the two people's skins differ. The whites of eyes and teeth
+    become as bright as the actor's and nearer to their tint; lips, with the skin at their edge, keep their colour
+    relative to the skin where both people's skin is alike, else they go towards the actor's: their brightness where
+    the skins differ in tone, their tint also where these were lit in other colours, as little is left of the colours
+    of lips in strongly coloured light.
     """
     size = lit.shape[0]
     shot: F32 = seen.astype(np.float32) / np.float32(255)
@@ -95,10 +97,15 @@ def feature_gain(lit: F32, seen: U8, visible: U8, tone: float) -> F32:
             usual = float(ratio.mean())
             factor[regions(size)[name]] = np.clip(usual, *WHITES) * np.clip(ratio / usual, 1 - TINTED, 1 + TINTED)
     lips, skin = regions(size)["lips"] & there, (_skin(size) > 0) & there
-    share = LIPS * float(np.clip((tone - TONES[0]) / (TONES[1] - TONES[0]), 0, 1))
-    if share and lips.sum() >= 12 and skin.sum() >= 12:
+    tone, tint = (
+        LIPS * float(np.clip((x - low) / (high - low), 0, 1))
+        for x, (low, high) in ((apart.tone, TONES), (apart.tint, TINGED))
+    )
+    if max(tone, tint) > 0 and lips.sum() >= 12 and skin.sum() >= 12:
         own, wanted = (np.log((x[lips].mean(0) + 0.02) / (x[skin].mean(0) + 0.02)) for x in (lit, shot))
-        factor[regions(size)["around"]] = np.exp(share * (wanted - own))
+        brighter = (wanted - own).mean()
+        change = tone * brighter + max(tone, tint) * (wanted - own - brighter)
+        factor[regions(size)["around"]] = np.exp(change)
     return np.asarray(cv2.GaussianBlur(factor, (0, 0), size / 64), np.float32)
 
 
@@ -118,6 +125,21 @@ class Tone:
             colours = textures[seen] if seen.any() else textures[:, region].reshape(-1, 3)
             usual.append((np.median(colours, axis=0) / 255).astype(np.float32))
         return cls(*usual)
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How two people's skins differ in their footage. tone: log difference of the brightness, 0 or more; tint: norm of
+    the difference of the log colours without their brightness."""
+
+    tone: float
+    tint: float
+
+    @classmethod
+    def of(cls, first: Tone, second: Tone) -> "Apart":
+        """Of two people, in either order."""
+        log = np.log((first.skin + 0.02) / (second.skin + 0.02))
+        return cls(float(abs(log.mean())), float(np.linalg.norm(log - log.mean())))
 
 
 def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
@@ -165,8 +187,3 @@ def _white(colours: F32) -> F32:
     """The colour of the brightest of some texels float32 (n, 3): float32 (3,)."""
     brightness = colours.mean(1)
     return np.asarray(colours[brightness >= np.percentile(brightness, BRIGHT)].mean(0), np.float32)
-
-
-def tone_apart(first: Tone, second: Tone) -> float:
-    """Log difference of two people's skin: the mean over the channels, without sign."""
-    return float(abs(np.log((first.skin + 0.02) / (second.skin + 0.02)).mean()))

@@ -10,7 +10,7 @@ import torch
 
 from doublecast.faceset import FaceStore
 from doublecast.film import detail, openings, person, shape, spectacles
-from doublecast.film.colour import Tone, colour_gain, desaturate, feature_gain, saturation, tone_apart
+from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, saturation
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
 from doublecast.model import occlusion
@@ -138,6 +138,7 @@ class Swapper:
         self._type = precise(self._device)
         self._exchange = person.exchange(self._network.encoder, *self.people.samples, self._device)
         self._network.to(self._type)
+        self._apart = Apart.of(*self.people.tones)
         self._detail = self.people.detail
         self._matches: dict[int, _Match] = {}
 
@@ -187,7 +188,7 @@ class Swapper:
             frame.seconds,
             gain,
             colourful,
-            feature_gain(lit, seen, bare, tone_apart(*self.people.tones)),
+            feature_gain(lit, seen, bare, self._apart),
             sharpness_difference(texture, seen, bare),
             fine,
             self._slid(frame, face.face),

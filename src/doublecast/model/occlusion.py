@@ -34,7 +34,7 @@ HAIR = 3.0  #: logits added where a face's rim is darker than its light explains
 DARKER = (0.12, 0.4)  #: log of how much darker than the light on the skin within explains, from which, and surely
 BESIDE = (0.2, 0.3)  #: depth up to which that rim counts in full, and where it ends
 WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
-SEEN = 0.9  #: visibility from which a texel of that rim is judged: what is hidden is grey
+SEEN = 0.3  #: visibility from which a texel of that rim is judged: what is hidden is grey
 BEARD = (0.65, 0.8)  #: height in the texture from which dark rims count less, and not at all: there beards are
 FILLED = 0.4  #: how much a covered texel that was filled counts in training
 BATCH = 32  #: textures that are looked at together
@@ -129,7 +129,9 @@ def _dark_rim(seen: Tensor) -> Tensor:
     """
     small = F.avg_pool2d(seen.float(), 2)
     terms, within, beside = _rim()
-    bright = (small[:, :3].mean(1).flatten(1) + 0.03).log()
+    share = small[:, 3].flatten(1)
+    skin = 0.5 + (small[:, :3].mean(1).flatten(1) - 0.5) / share.clamp_min(SEEN)  # without the grey of what is hidden
+    bright = (skin.clamp_min(0) + 0.03).log()
     weight = start = within * (small[:, 3].flatten(1) > 0.5) + 1e-6
     for _ in range(4):
         square = torch.einsum("np,pi,pj->nij", weight, terms, terms) + 1e-5 * torch.eye(3)
@@ -137,9 +139,7 @@ def _dark_rim(seen: Tensor) -> Tensor:
         darker = plane @ terms.T - bright
         weight = start * torch.exp(-((darker / 0.25) ** 2))
     known = (start.sum(1, keepdim=True) > within.sum() / 4).float()  # else there is hardly any skin to compare with
-    dark = (
-        ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * beside * known * (small[:, 3].flatten(1) > SEEN)
-    )
+    dark = ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * beside * known * (share > SEEN)
     grown = F.max_pool2d(dark.view(-1, 1, *small.shape[2:]), 9, 1, 4) * beside.view(1, 1, *small.shape[2:])
     return F.avg_pool2d(grown, 3, 1, 1)  # hair ends softly
 
