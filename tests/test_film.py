@@ -227,7 +227,10 @@ def test_how_far_two_skins_are_apart() -> None:
     assert Apart.of(light, light) == ALIKE
     assert Apart.of(dark, light).tone == pytest.approx(Apart.of(light, dark).tone)
     assert 0.7 < Apart.of(dark, light).tone < 0.9 and Apart.of(dark, light).tint < 0.05
-    assert Apart.of(light, orange).tint == pytest.approx(Apart.of(orange, light).tint) and Apart.of(light, orange).tint > 0.7
+    assert (
+        Apart.of(light, orange).tint == pytest.approx(Apart.of(orange, light).tint)
+        and Apart.of(light, orange).tint > 0.7
+    )
 
 
 SKIN, LIPS = (178, 127, 102), (165, 84, 80)
@@ -481,7 +484,7 @@ def test_frames_together_are_as_frames_alone(monkeypatch: pytest.MonkeyPatch) ->
     heads = [people.face(people.head(centre=(x, 128), scale=50), track=n) for n, x in enumerate((70, 186))]
     rest = shape.learn(stored.face for stored in [people.stored(people.head(), 0)])
     tone = Tone(np.full(3, 0.5, np.float32), np.full(3, 0.4, np.float32))
-    made.people = SimpleNamespace(shapes=(rest, rest), tones=(tone, tone), spectacles=None)  # type: ignore[assignment]
+    made.people = SimpleNamespace(shapes=(rest, rest), tones=(tone, tone), spectacles=None, rims=None)  # type: ignore[assignment]
     made._network = SimpleNamespace(config=SimpleNamespace(size=64))  # type: ignore[assignment]
     made._apart, made._detail, made._matches = ALIKE, None, {}
     monkeypatch.setattr(made, "_decode", lambda seen: [[x.texture.astype(np.float32) / 255 for x in seen]] * 2)

@@ -13,9 +13,11 @@ from doublecast.errors import InputError
 from doublecast.film.composite import blend, lying_before, sharpen
 from doublecast.film.look import PLAIN, Look, settings
 from doublecast.film.openings import Openings
+from doublecast.film.rims import Rims
+from doublecast.film.spectacles import SIDE
 from doublecast.film.swap import Decoded, Swapper, _Match
 from doublecast.model.space import EDGE, RIM, draw, fade
-from doublecast.types import F32, U8, Frame, Patch
+from doublecast.types import F32, U8, Frame, Patch, Pose
 from doublecast.video import composite
 
 SIZE = 128
@@ -71,6 +73,7 @@ def swapper() -> Swapper:
     made = Swapper.__new__(Swapper)
     made._network = SimpleNamespace(config=SimpleNamespace(size=SIZE))  # type: ignore[assignment]
     made._detail = None
+    made.people = SimpleNamespace(rims=None)  # type: ignore[assignment]
     return made
 
 
@@ -159,3 +162,25 @@ def test_spectacles_stay_on_or_come_off(shot: tuple[Frame, Decoded]) -> None:
     on, half, off = (drawn(frame, worn, Look(spectacles=s))[there].mean() for s in (1, 0.5, 0))
     assert off == pytest.approx(without, abs=0.5)
     assert on == pytest.approx(without / 4, rel=0.1) and half == pytest.approx(without / 2, rel=0.1)
+
+
+@pytest.mark.parametrize("size", [60.0, 200.0])
+def test_the_targets_rims_are_drawn_or_taken_off(shot: tuple[Frame, Decoded], size: float) -> None:
+    """Small faces get them at the network's size, as the frame has fewer pixels than `SIDE` texels."""
+    frame, face = shot
+    points = face.face.points * np.float32(size / face.face.size)
+    even: F32 = np.full((SIZE, SIZE, 3), 0.6, np.float32)
+    face = replace(face, face=replace(face.face, points=points, pose=Pose(0, 0, 0)), texture=even)
+    bar = np.zeros((SIDE, SIDE), np.float32)
+    bar[120:128, 90:166] = 1
+    with_rims = swapper()
+    dark = np.repeat(np.log(0.25) * bar[..., None], 3, axis=2).astype(np.float32)
+    with_rims.people = SimpleNamespace(rims=Rims(dark, bar, np.zeros((3, 2))))  # type: ignore[assignment]
+    plain = drawn(frame, face, Look()).astype(int)
+    on, off = (
+        (composite(frame.pixels, with_rims.compose(frame, [face], Look(spectacles=s))).astype(int) - plain)
+        for s in (1, 0)
+    )
+    assert on.min() < -40 and np.abs(off).max() <= 2
+    changed = (np.abs(on) > 40).any(2)
+    assert 0.001 < changed.mean() < 0.1

@@ -1,4 +1,4 @@
-"""Spectacles of the actor: found in all faces together, moved in each frame, drawn over the new face."""
+"""Spectacles: found in all faces together, moved in each frame, drawn over the new face."""
 
 from dataclasses import replace
 
@@ -7,10 +7,10 @@ import numpy as np
 import people
 import pytest
 
-from doublecast.film import spectacles
-from doublecast.film.spectacles import SIDE, Spectacles, fitted, lines, rims, slid
+from doublecast.film import rims, spectacles
+from doublecast.film.spectacles import SIDE, Spectacles, fitted, lines, slid
 from doublecast.model.space import BROW_RINGS, EYE_RINGS, draw, inside, layout
-from doublecast.types import F32, U8
+from doublecast.types import F32, U8, Face, Pose
 
 LENS = np.array([[76.0, 86.0, 40.0, 40.0, 2.6, 26.0]])
 SEEN: U8 = np.full((SIDE, SIDE), 255, np.uint8)
@@ -82,7 +82,7 @@ def test_only_rims_come_along() -> None:
     drawing = draw(points, (256, 256))
     assert drawing is not None
     still: F32 = np.array([0, 0, 1], np.float32)
-    rows, columns, gain = rims(worn, frame, drawing, people.face(points), still) or pytest.fail("no rims")
+    rows, columns, gain = rims.seen(worn, frame, drawing, people.face(points), still) or pytest.fail("no rims")
     assert gain.shape == (rows.stop - rows.start, columns.stop - columns.start, 3)
     uv = drawing.uv[rows, columns]
     x, y = (uv * SIDE - 0.5)[..., 0], (uv * SIDE - 0.5)[..., 1]
@@ -90,12 +90,12 @@ def test_only_rims_come_along() -> None:
     within = (np.abs(x - LENS[0, 0]) < 20) & (np.abs(y - LENS[0, 1]) < 10)
     assert gain[below].min() < 0.6 and np.abs(gain[within] - 1).max() < 0.05
     bare = people.picture(points, (painted(worn=False) / 255).astype(np.float32))
-    nothing = rims(worn, bare, drawing, people.face(points), still)
+    nothing = rims.seen(worn, bare, drawing, people.face(points), still)
     assert nothing is not None and np.abs(nothing[2] - 1).mean() < 0.03
-    assert rims(worn, frame, drawing, people.face(points), np.zeros(3, np.float32)) is None, "not worn"
-    assert rims(worn, frame, drawing, people.face(people.head(centre=(-900, 128))), still) is None
+    assert rims.seen(worn, frame, drawing, people.face(points), np.zeros(3, np.float32)) is None, "not worn"
+    assert rims.seen(worn, frame, drawing, people.face(people.head(centre=(-900, 128))), still) is None
     none = replace(worn, band=np.zeros_like(worn.band))
-    assert rims(none, frame, drawing, people.face(points), still) is None
+    assert rims.seen(none, frame, drawing, people.face(points), still) is None
 
 
 @pytest.mark.parametrize("centre", [(20, 128), (250, 60), (128, 250)])
@@ -105,6 +105,61 @@ def test_a_face_that_is_half_out_of_the_picture(centre: tuple[int, int]) -> None
     frame = people.picture(points, (painted() / 255).astype(np.float32))
     drawing = draw(people.head(centre=centre, wide=1.1), (256, 256))
     assert drawing is not None
-    part = rims(worn, frame, drawing, people.face(points), np.array([0, 0, 1], np.float32))
+    part = rims.seen(worn, frame, drawing, people.face(points), np.array([0, 0, 1], np.float32))
     assert part is not None and part[2].min() < 0.7
     assert drawing.uv[part[0], part[1]].shape[:2] == part[2].shape[:2]
+
+
+def turning() -> list[tuple[Face, U8, U8]]:
+    """Faces whose rims slide by half a texel a degree of yaw."""
+    face = people.face(people.head())
+    return [
+        (replace(face, pose=Pose(yaw, 0, 0)), painted(moved=(yaw // 2, 0), seed=20 + yaw), SEEN)
+        for yaw in range(-16, 18, 4)
+    ]
+
+
+def darkest(texture: F32) -> int:
+    """Column of the outer end of the image-left lens, in the row of its centre."""
+    row = texture[int(LENS[0, 1]), 10:60].mean(1)
+    return 10 + int(np.argmin(row))
+
+
+def test_the_targets_rims_lie_where_they_do_on_a_head_turned_like_this() -> None:
+    worn = found()
+    assert worn is not None
+    own = rims.clearest(turning(), worn)
+    assert own is not None
+    np.testing.assert_allclose(own.slide[1], [0.5, 0], atol=0.1)
+    ghost = cv2.GaussianBlur((painted() / 255).astype(np.float32), (0, 0), 3)
+    for yaw in (-20, 0, 20):
+        made = rims.drawn(ghost, own, Pose(yaw, 0, 0), 1, 1)
+        assert made.shape == (SIDE, SIDE, 3)
+        assert abs(darkest(made) - (LENS[0, 0] - LENS[0, 2] + yaw / 2)) <= 2
+        assert made[int(LENS[0, 1]), darkest(made)].mean() < 0.5 * ghost[int(LENS[0, 1]), 60].mean()
+    far = rims.drawn(ghost, own, Pose(0, 0, 0), 1, 1)[150:]
+    np.testing.assert_array_equal(far, ghost[150:], "the rest of the face stays")
+
+
+def test_the_targets_rims_can_be_taken_off_and_lose_their_colours() -> None:
+    worn = found()
+    assert worn is not None
+    own = rims.clearest(turning(), worn)
+    assert own is not None
+    ghost = cv2.GaussianBlur((painted(seed=3) / 255).astype(np.float32), (0, 0), 3)
+    bare = cv2.GaussianBlur((painted(seed=3, worn=False) / 255).astype(np.float32), (0, 0), 3)
+    on = own.band > 0.9
+    off = rims.drawn(ghost, own, Pose(0, 0, 0), 0, 1)
+    assert np.abs(off - bare)[on].mean() < 0.3 * np.abs(ghost - bare)[on].mean()
+    tinted = replace(own, ratio=own.ratio * np.array([0.5, 1, 1.5], np.float32))
+    colours, grey = (rims.drawn(bare, tinted, Pose(0, 0, 0), 1, c) for c in (1, 0))
+    spread = [float(np.ptp(x[on] / off[on], axis=1).mean()) for x in (colours, grey)]
+    assert spread[1] < 0.05 < spread[0]
+
+
+def test_too_few_faces_show_no_rims() -> None:
+    worn = found()
+    assert worn is not None
+    assert rims.clearest(turning()[:4], worn) is None
+    bare = [(face, painted(worn=False), visible) for face, _, visible in turning()]
+    assert rims.clearest(bare, worn) is None

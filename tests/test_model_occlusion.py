@@ -10,7 +10,7 @@ import torch
 from doublecast.faces.track import FaceTracker
 from doublecast.model import occlusion
 from doublecast.model.networks import pack
-from doublecast.model.space import depth, fade, importance, unwrap
+from doublecast.model.space import EYE_RINGS, depth, fade, importance, layout, unwrap
 from doublecast.types import F32, U8
 from doublecast.video import Reader, find_takes
 from doublecast.weights import fetch_all
@@ -134,6 +134,26 @@ def test_covered_texels_learn_from_their_mirror_image_and_the_skin_around() -> N
     assert bool((taught[0, 0, :8] == round(255 * occlusion.FILLED)).all())
     untouched, same = occlusion.fill(x, v, v)
     assert torch.equal(untouched, x) and torch.equal(same, v)
+
+
+def test_the_shadow_of_hair_goes_with_it_and_lashes_stay() -> None:
+    """A dark line along what is covered is no skin, but beside the eyes it is lashes."""
+    size = 128
+    eye = layout().uv[EYE_RINGS[0]] * size
+    picture = np.full((size, size, 3), 150, np.uint8)
+    edge = int(eye[:, 0].min()) - 3
+    picture[:, edge - 3 : edge] = 90
+    visible = np.full((size, size), 255, np.uint8)
+    seen = visible.copy()
+    seen[:, : edge - 3] = 0
+    filled, _ = occlusion.fill(
+        torch.from_numpy(picture).permute(2, 0, 1)[None],
+        *(torch.from_numpy(m)[None, None] for m in (visible, seen)),
+    )
+    line = filled[0, 0, :, edge - 2].numpy().astype(int)
+    plain = importance(size)[:, edge - 2] < 1.05
+    beside, below = round(float(eye[:, 1].mean())), round(float(eye[:, 1].max())) + 20
+    assert line[beside] < 95 and plain[below] and line[below] > 135
 
 
 def test_a_turned_away_cheek_is_left_as_it_is() -> None:

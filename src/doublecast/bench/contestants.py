@@ -17,7 +17,7 @@ from doublecast.bench.original import OriginalContestant
 from doublecast.bench.quick96 import Quick96Contestant
 from doublecast.errors import InputError, ModelError
 from doublecast.faceset import FaceStore
-from doublecast.film.look import Look
+from doublecast.film.look import PLAIN, Look
 from doublecast.film.swap import Swapper
 from doublecast.model import checkpoint
 from doublecast.model.device import choose_device
@@ -69,7 +69,8 @@ class _Faces:
 
     def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
         """See class Converter."""
-        return self._swapper.swap(frame, faces, Look(spectacles=0))
+        own = self._swapper.people.spectacles is not None
+        return self._swapper.swap(frame, faces, Look(spectacles=0) if own else PLAIN)
 
 
 class _Ours(_Trained):

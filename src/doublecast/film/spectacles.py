@@ -1,13 +1,12 @@
-"""Spectacles that the actor wears stay on: their rims are drawn over the new face as the camera saw them.
+"""Who wears spectacles, and where their rims are.
 
 Rims are thinner than the network's texels, and no mask finds them whole in one frame. But in texture space they lie
-nearly still, so all of the actor's faces together show where they are: a pair of lens outlines (superellipses, mirror
+nearly still, so all of somebody's faces together show where they are: a pair of lens outlines (superellipses, mirror
 images) is fitted to the mean of the faces' fine lines. In a frame it is moved to where the lines of that frame are, as
-rims lie before the skin and seem to slide over a turning face. What is taken from the frame is the ratio of each pixel
-to the skin around, not the pixel: the actor's skin does not come along, nor do lenses.
+rims lie before the skin and seem to slide over a turning face.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,12 +19,9 @@ from doublecast.model.space import (
     BROW_RINGS,
     EYE_RINGS,
     MOUTH_RING,
-    Drawing,
     depth,
-    draw,
     filled,
     layout,
-    sample,
     unwrap,
 )
 from doublecast.types import F32, F64, U8, Bool, Face
@@ -45,8 +41,6 @@ REACH = 4.0  #: texels about an outline within which its line lies
 SLIDE = 12  #: texels that rims slide at most
 WORN = (0.4, 0.7)  #: part of that strength from which a face may wear spectacles, and surely does
 FEWEST = 8  #: faces, as a crease in one or two may look like rims
-AROUND = 0.07  #: diameter of the skin around a line, as part of the face's size
-RATIO = 6.0  #: largest ratio of a pixel to the skin around, and one over the smallest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +54,7 @@ class Spectacles:
 
 
 @cache
-def _features(reach: int) -> Bool:
+def features(reach: int) -> Bool:
     """Texels of eyes, brows and mouth, and so many about them, bool (`SIDE`, `SIDE`)."""
     mask = filled((*EYE_RINGS, *BROW_RINGS, MOUTH_RING), SIDE)
     return cv2.dilate(mask, np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
@@ -69,7 +63,7 @@ def _features(reach: int) -> Bool:
 @cache
 def _skin() -> F32:
     """Where lines are those of no feature, float32 (`SIDE`, `SIDE`) 0 or 1."""
-    return (~_features(FEATURES) & (depth(SIDE) > 0.03)).astype(np.float32)
+    return (~features(FEATURES) & (depth(SIDE) > 0.03)).astype(np.float32)
 
 
 def lines(texture: U8, visible: U8) -> F32:
@@ -84,16 +78,20 @@ def lines(texture: U8, visible: U8) -> F32:
     return np.asarray(np.maximum(*hats) * (visible > 128), np.float32)
 
 
-def learn(store: FaceStore) -> Spectacles | None:
-    """The spectacles of the main person; None where it wears none, or none that can be seen."""
+def looked_at(store: FaceStore) -> Iterator[tuple[Face, U8, U8]]:
+    """Some large and frontal faces of the main person, each with its texture and visibility (see `lines`)."""
     table = store.table()
     rows = (table.person == 0) & table.kept & (abs(table.yaw) < TURNED) & (abs(table.pitch) < TURNED)
     ids = table.id[rows & (table.size > LARGE)]
-    found = []
     for stored in store.load(ids[spread(len(ids), FACES)]) if len(ids) else ():
         if stored.crop is not None:
             points = stored.crop.alignment.apply(stored.face.points)
-            found.append(lines(*unwrap(stored.crop.pixels, points, SIDE)))
+            yield stored.face, *unwrap(stored.crop.pixels, points, SIDE)
+
+
+def learn(store: FaceStore) -> Spectacles | None:
+    """The spectacles of the main person; None where it wears none, or none that can be seen."""
+    found = [lines(texture, visible) for _, texture, visible in looked_at(store)]
     return fitted(found) if len(found) >= FEWEST else None
 
 
@@ -181,7 +179,7 @@ def _height(mean: F32, lens: F64) -> float:
     """Height of a lens above its centre, where there is the strongest line between brow and eye: the rest of its rim
     says little of it, as lines of brows and lids do not count there."""
     soft = np.asarray(cv2.GaussianBlur(mean, (0, 0), 1), np.float32)
-    free: F32 = (~_features(1)).astype(np.float32)
+    free: F32 = (~features(1)).astype(np.float32)
     heights = np.arange(LENS[1] / 2, lens[3] + BESIDE)
     means = []
     for apart in (0.0, -WIDEST / 2, WIDEST / 2):
@@ -210,35 +208,3 @@ def _matched(line: F32, shown: F32) -> tuple[float, int, int]:
     y, x = np.unravel_index(int(np.argmax(match * (1 - 0.2 * centre))), match.shape)
     score = float(match[y, x]) / float(line.sum())
     return (score, int(x) - SLIDE, int(y) - SLIDE) if score > 1e-4 else (0.0, 0, 0)
-
-
-def rims(
-    spectacles: Spectacles, frame: U8, drawing: Drawing, face: Face, moved: F32
-) -> tuple[slice, slice, F32] | None:
-    """Rows and columns of a drawing, and what its pixels there are multiplied with, float32 (h, w, 3), to have the
-    spectacles of a frame uint8 (H, W, 3) on them; None where there is nothing of them.
-
-    face: the actor's, whose own mesh says where they are. moved: float32 (3,), as `slid` gives it.
-    """
-    if moved[2] <= 0:
-        return None
-    mine = draw(face.points, (frame.shape[0], frame.shape[1]))
-    both = None if mine is None else drawing.overlap(mine)
-    if mine is None or both is None:
-        return None
-    (down, across), part = both
-    share = moved[2] * sample(spectacles.band, mine.uv[part] - moved[:2]) * (mine.cover[part] > 0)
-    rows, columns = (np.nonzero((share > 1 / 64).any(axis))[0] for axis in (1, 0))
-    if not len(rows):
-        return None
-    inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    down, across = (slice(s.start + o.start, s.stop + o.start) for s, o in zip(inner, (down, across), strict=True))
-    reach = max(3, 2 * round(AROUND * face.size / 2) + 1)
-    y0, y1, x0, x1 = drawing.y + down.start, drawing.y + down.stop, drawing.x + across.start, drawing.x + across.stop
-    low, high = max(y0 - reach, 0), min(y1 + reach, frame.shape[0])
-    first, last = max(x0 - reach, 0), min(x1 + reach, frame.shape[1])
-    around = cv2.medianBlur(np.ascontiguousarray(frame[low:high, first:last]), min(reach, 255))
-    around = around[y0 - low : y1 - low, x0 - first : x1 - first]
-    ratio = np.log((frame[y0:y1, x0:x1].astype(np.float32) + 6) / (around.astype(np.float32) + 6))
-    gain = np.exp(share[inner][..., None] * np.clip(ratio, -np.log(RATIO), np.log(RATIO)))
-    return down, across, np.asarray(gain, np.float32)

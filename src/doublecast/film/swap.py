@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.film import detail, openings, person, shape, spectacles
+from doublecast.film import detail, openings, person, rims, shape, spectacles
 from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, saturation
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
@@ -61,7 +62,7 @@ class _Seen:
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
     """A face of a frame with all that does not depend on the look. face: the actor's; openings: what of it stays;
-    texture: float32 (S, S, 3) 0-1 as decoded; lines: its spectacles, see `spectacles.rims`."""
+    texture: float32 (S, S, 3) 0-1 as decoded; lines: its spectacles, see `rims.seen`."""
 
     drawing: Drawing
     face: Face
@@ -86,13 +87,15 @@ class People:
     """What is learned of both people from their faces alone, whichever checkpoint draws them.
 
     shapes: the actor's at rest, and the target's settled in the actor's head. tones: usual
-    colours of both. samples: of the actor and the target.
+    colours of both. spectacles: the actor's, which stay on; rims: the target's, and then the actor's are off. samples:
+    of the actor and the target.
     """
 
     shapes: tuple[shape.Shape, shape.Shape]
     tones: tuple[Tone, Tone]
     detail: detail.Detail | None
     spectacles: spectacles.Spectacles | None
+    rims: rims.Rims | None
     samples: tuple[person.Samples, person.Samples]
     size: int
 
@@ -100,15 +103,15 @@ class People:
 def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
     """Get to know both people, for a network of this size: seconds. Raises NoFaceError for an empty faceset."""
     own, other = _shape_of(actor), _shape_of(target)
-    worn = spectacles.learn(actor)
-    if worn is not None and spectacles.learn(target) is not None:
-        worn = None  # the new face has its own
+    worn = spectacles.learn(target)
+    own_rims = None if worn is None else rims.learn(target, worn)
     samples = person.samples(actor, size), person.samples(target, size)
     return People(
         (own, shape.settle(other, own)),
         (_tone_of(samples[0]), _tone_of(samples[1])),
         detail.learn(target, size),
-        worn,
+        spectacles.learn(actor) if worn is None else None,
+        own_rims,
         samples,
         size,
     )
@@ -198,7 +201,7 @@ class Swapper:
         open_now = openings.openings(face.face, self.people.shapes[0])
         match = self._steady(face.face.track, wanted)
         worn = self.people.spectacles
-        lines = None if worn is None else spectacles.rims(worn, frame.pixels, face.drawing, face.face, match.slid)
+        lines = None if worn is None else rims.seen(worn, frame.pixels, face.drawing, face.face, match.slid)
         return Decoded(face.drawing, face.face, open_now, texture, match, lines)
 
     def _slid(self, frame: Frame, face: Face) -> F32:
@@ -226,6 +229,8 @@ class Swapper:
         texture = sharpen(lit, match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
+        if self.people.rims is not None:
+            texture = self._with_rims(texture, self.people.rims, face, look)
         if look.sharpness:
             texture = sharpen(texture, look.sharpness, REACH * texture.shape[0])
         opacity = fade(self._network.config.size, look.grow, look.feather)
@@ -238,6 +243,13 @@ class Swapper:
         if lines is not None:
             lines = (*lines[:2], lines[2] ** np.float32(look.spectacles))
         return blend(frame.pixels, face.drawing, texture, opacity, kept=kept, own=own, lines=lines)
+
+    def _with_rims(self, texture: F32, worn: rims.Rims, face: Decoded, look: Look) -> F32:
+        size = self._network.config.size
+        made = rims.drawn(texture, worn, face.face.pose, look.spectacles, face.match.saturation**look.colour)
+        if face.face.size < detail.SHARP * size:  # too small for so many texels
+            made = np.asarray(cv2.resize(made, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+        return made
 
     @torch.inference_mode()
     def _decode(self, faces: Sequence[_Seen]) -> tuple[list[F32], list[F32]]:

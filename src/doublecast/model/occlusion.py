@@ -19,7 +19,7 @@ from torch.nn import functional as F  # noqa: N812
 from doublecast.model.device import precise
 from doublecast.model.networks import Down, Residual, Up, pack
 from doublecast.model.prior import read
-from doublecast.model.space import BROW_RINGS, EYE_RINGS, depth, importance, inside, layout
+from doublecast.model.space import BROW_RINGS, EYE_RINGS, depth, filled, importance, inside, layout
 from doublecast.types import F32, U8, Bool
 
 SIDE = 128  #: of the textures that the network sees
@@ -36,6 +36,9 @@ BESIDE = (0.2, 0.3)  #: depth up to which that rim counts in full, and where it 
 WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
 SEEN = 0.3  #: visibility from which a texel of that rim is judged: what is hidden is grey
 BEARD = (0.65, 0.8)  #: height in the texture from which dark rims count less, and not at all: there beards are
+SHADE = 0.06  #: width of the rim about what is covered in which dark skin is its shadow, or hair missed
+SHADED = (0.05, 0.2)  #: log of how much darker than the skin beyond a texel of that rim is, at least, and surely
+LASHES = (0.04, 0.09)  #: distance from the eyes up to which dark texels are lashes, and from which they may be hair
 FILLED = 0.4  #: how much a covered texel that was filled counts in training
 BATCH = 32  #: textures that are looked at together
 
@@ -108,6 +111,13 @@ def _beside_eyes(size: int) -> Bool:
 
 
 @cache
+def _lashless(size: int) -> F32:
+    """Where what is dark is no lash, float32 (size, size) 0-1."""
+    eyes = cv2.distanceTransform((filled(EYE_RINGS, size) == 0).astype(np.uint8), cv2.DIST_L2, 5) / size
+    return np.asarray(np.clip((eyes - LASHES[0]) / (LASHES[1] - LASHES[0]), 0, 1), np.float32)
+
+
+@cache
 def _rim() -> tuple[Tensor, Tensor, Tensor]:
     """On a grid of half `SIDE`, a row each: a plane's terms (P, 3), skin well within the face (P,) 0-1, and how much a
     dark texel may be hair beside the face (P,) 0-1."""
@@ -116,7 +126,7 @@ def _rim() -> tuple[Tensor, Tensor, Tensor]:
     near = np.clip((BESIDE[1] - deep) / (BESIDE[1] - BESIDE[0]), 0, 1) * (plain | ((deep > 0) & _beside_eyes(size)))
     y, x = np.mgrid[:size, :size].astype(np.float32) / size
     above = np.clip((BEARD[1] - y) / (BEARD[1] - BEARD[0]), 0, 1)
-    rows = np.stack([np.ones_like(x), x, y], -1), plain & (deep > WITHIN), near * above
+    rows = np.stack([np.ones_like(x), x, y], -1), plain & (deep > WITHIN), near * above * _lashless(size)
     terms, within, beside = (torch.from_numpy(np.asarray(row, np.float32)) for row in rows)
     return terms.flatten(0, 1), within.flatten(), beside.flatten()
 
@@ -181,18 +191,30 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
         if weight.sum() < size:  # hardly anything to go by
             continue
         picture: F32 = np.asarray(textures[row].permute(1, 2, 0).numpy(), np.float32)
+        rim = _about(lost[row, 0].numpy()) * plain
+        weight = weight * (1 - rim)
         light = _around(picture, weight, 0.2 * size)
         skin = weight * plain if (weight * plain).sum() >= size else weight
         other, mirrored = (np.ascontiguousarray(x[:, ::-1], np.float32) for x in (picture, weight))
         gain = (light + np.float32(4)) / (_around(other, mirrored, 0.2 * size) + np.float32(4))
         near = _around(picture, skin, 0.06 * size)
         made = near + mirrored[..., None] * (other * gain - near)
-        made = picture + share[row, 0, ..., None].numpy() * (made - picture)
-        rows = lost[row, 0] & ~open_eyes
+        darker = np.log((near + np.float32(4)) / (picture + np.float32(4))).mean(2)
+        shade = np.clip((darker - SHADED[0]) / (SHADED[1] - SHADED[0]), 0, 1)
+        part = np.maximum(share[row, 0].numpy(), rim * _lashless(size) * shade)
+        made = picture + part[..., None] * (made - picture)
+        rows = torch.from_numpy(part > 1 / 32) & (visible[row, 0] > 0) & ~open_eyes
         filled[row, :, rows] = torch.from_numpy(np.clip(made, 0, 255).astype(np.uint8)).permute(2, 0, 1)[:, rows]
         least = (255 * FILLED * share[row, 0, rows]).round().to(torch.uint8)
         taught[row, 0, rows] = torch.maximum(taught[row, 0, rows], least)
     return filled, taught
+
+
+def _about(lost: Bool) -> F32:
+    """Texels that are lost, bool (S, S), and a rim about them: float32 (S, S) 0-1."""
+    reach = 2 * round(SHADE * lost.shape[0]) + 1
+    grown = cv2.dilate(lost.astype(np.float32), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), SHADE * lost.shape[0] / 4), np.float32)
 
 
 def _around(picture: F32, weight: F32, reach: float) -> F32:

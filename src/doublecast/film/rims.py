@@ -1,0 +1,125 @@
+"""Rims of spectacles over the new face: those the actor wears as the camera saw them, or the target's own.
+
+What is drawn is the ratio of each pixel to the skin around, not the pixel: no skin comes along, nor do lenses. The
+actor's are in the frame. The target's are too thin for the network, which paints a shadow of them: it is taken away, and
+rims from the target's sharpest footage are put where they sit on a head that is turned like this.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from doublecast.faceset import FaceStore
+from doublecast.film.spectacles import FEWEST, SIDE, Spectacles, features, looked_at, slid
+from doublecast.model.space import Drawing, draw, sample
+from doublecast.types import F32, F64, U8, Face, Pose
+
+AROUND = 0.07  #: diameter of the skin around a line, as part of the face's size, or of the texture's side
+RATIO = 6.0  #: largest ratio of a pixel to the skin around, and one over the smallest
+BROWS = 3  #: texels about brows, eyes and mouth in which the target's rims are left as the network has them
+STEADY = 3.0  #: degrees of yaw and pitch below which a person's footage says little of how rims slide
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rims:
+    """The target's. ratio: float32 (`SIDE`, `SIDE`, 3), log of what skin is multiplied with; band: float32 (`SIDE`,
+    `SIDE`) 0-1, where; slide: float64 (3, 2), texels by which they slide in x and y, at rest, and per degree of yaw and
+    of pitch."""
+
+    ratio: F32
+    band: F32
+    slide: F64
+
+
+def learn(store: FaceStore, spectacles: Spectacles) -> Rims | None:
+    """The rims of the main person, who wears these spectacles; None where too few faces do."""
+    return clearest(looked_at(store), spectacles)
+
+
+def clearest(faces: Iterable[tuple[Face, U8, U8]], spectacles: Spectacles) -> Rims | None:
+    """The rims that some of somebody's faces show, see `spectacles.looked_at`; None where too few do."""
+    poses, slides, ratios = [], [], []
+    for face, texture, visible in faces:
+        x, y, worn = slid(spectacles, texture, visible)
+        if worn > 0.5:
+            poses.append((1, face.pose.yaw, face.pose.pitch))
+            slides.append((x * SIDE, y * SIDE))
+            back = np.array([[1, 0, -x * SIDE], [0, 1, -y * SIDE]], np.float32)
+            ratios.append(cv2.warpAffine(_ratio(texture, _around(texture, SIDE)), back, (SIDE, SIDE)))
+    if len(ratios) < FEWEST:
+        return None
+    pose = np.array(poses)
+    ridge = np.diag([0, 1, 1]) * len(pose) * STEADY**2
+    slide = np.linalg.solve(pose.T @ pose + ridge, pose.T @ np.array(slides))
+    skin = cv2.GaussianBlur((~features(BROWS)).astype(np.float32), (0, 0), BROWS / 2)
+    band: F32 = np.asarray(spectacles.band * skin, np.float32)
+    usual = np.median(ratios, axis=0) * band[..., None]
+    best = max(ratios, key=lambda one: float((one * usual).sum()))  # the clearest: a mean of all is dull
+    return Rims(np.asarray(best, np.float32), band, slide)
+
+
+def drawn(texture: F32, rims: Rims, pose: Pose, share: float, colourful: float) -> F32:
+    """A texture float32 (S, S, 3) 0-1 at `SIDE` texels with ``share`` of the target's rims on a head turned like this.
+
+    At a share of 0 there are none. colourful: 0-1, how much of their colours is left, see `colour.saturation`.
+    """
+    larger: F32 = np.asarray(cv2.resize(texture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.float32)
+    x, y = np.array([1, pose.yaw, pose.pitch]) @ rims.slide
+    moved = np.array([[1, 0, x], [0, 1, y]], np.float32)
+    band, ratio = (cv2.warpAffine(p, moved, (SIDE, SIDE)) for p in (rims.band, rims.ratio))
+    reach = AROUND * SIDE / 4
+    rows = np.nonzero(band.any(1))[0]
+    if not len(rows):
+        return larger
+    near = slice(max(rows[0] - round(3 * reach), 0), rows[-1] + round(3 * reach))
+    part, band, ratio = larger[near], band[near, :, None], ratio[near]
+    grey = ratio.mean(2, keepdims=True)
+    skin = cv2.GaussianBlur(1 - band, (0, 0), reach)[..., None] + np.float32(1e-3)
+    bare = cv2.GaussianBlur(part * (1 - band), (0, 0), reach) / skin
+    with_rims = bare * np.exp(np.float32(share) * (grey + np.float32(colourful) * (ratio - grey)))
+    larger[near] = np.clip(part + band * (with_rims - part), 0, 1)
+    return larger
+
+
+def _around(pixels: U8, size: float) -> U8:
+    """The skin around each pixel uint8 (h, w, 3) of a face of so many pixels."""
+    reach = max(3, 2 * round(AROUND * size / 2) + 1)
+    return np.asarray(cv2.medianBlur(np.ascontiguousarray(pixels), min(reach, 255)), np.uint8)
+
+
+def _ratio(pixels: U8, around: U8) -> F32:
+    """Log of what the skin around is multiplied with, float32 (h, w, 3)."""
+    ratio = np.log((pixels.astype(np.float32) + 6) / (around.astype(np.float32) + 6))
+    return np.asarray(np.clip(ratio, -np.log(RATIO), np.log(RATIO)), np.float32)
+
+
+def seen(
+    spectacles: Spectacles, frame: U8, drawing: Drawing, face: Face, moved: F32
+) -> tuple[slice, slice, F32] | None:
+    """Rows and columns of a drawing, and what its pixels there are multiplied with, float32 (h, w, 3), to have the
+    spectacles of a frame uint8 (H, W, 3) on them; None where there is nothing of them.
+
+    face: the actor's, whose own mesh says where they are. moved: float32 (3,), as `spectacles.slid` gives it.
+    """
+    if moved[2] <= 0:
+        return None
+    mine = draw(face.points, (frame.shape[0], frame.shape[1]))
+    both = None if mine is None else drawing.overlap(mine)
+    if mine is None or both is None:
+        return None
+    (down, across), part = both
+    share = moved[2] * sample(spectacles.band, mine.uv[part] - moved[:2]) * (mine.cover[part] > 0)
+    rows, columns = (np.nonzero((share > 1 / 64).any(axis))[0] for axis in (1, 0))
+    if not len(rows):
+        return None
+    inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    down, across = (slice(s.start + o.start, s.stop + o.start) for s, o in zip(inner, (down, across), strict=True))
+    reach = max(3, 2 * round(AROUND * face.size / 2) + 1)
+    y0, y1, x0, x1 = drawing.y + down.start, drawing.y + down.stop, drawing.x + across.start, drawing.x + across.stop
+    low, high = max(y0 - reach, 0), min(y1 + reach, frame.shape[0])
+    first, last = max(x0 - reach, 0), min(x1 + reach, frame.shape[1])
+    around = _around(frame[low:high, first:last], face.size)[y0 - low : y1 - low, x0 - first : x1 - first]
+    gain = np.exp(share[inner][..., None] * _ratio(frame[y0:y1, x0:x1], around))
+    return down, across, np.asarray(gain, np.float32)
