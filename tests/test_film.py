@@ -233,6 +233,11 @@ def test_how_far_two_skins_are_apart() -> None:
     )
 
 
+def test_little_is_trusted_of_the_colours_in_coloured_light() -> None:
+    assert ALIKE.trusted == 1 and Apart(1.0, 0.2).trusted == 1
+    assert Apart(0.0, 0.9).trusted == Apart(0.0, 2.0).trusted < 0.5 < Apart(0.0, 0.4).trusted < 1
+
+
 SKIN, LIPS = (178, 127, 102), (165, 84, 80)
 
 

@@ -119,6 +119,11 @@ def turning() -> list[tuple[Face, U8, U8]]:
     ]
 
 
+def soft(texture: U8) -> F32:
+    """As a network paints it."""
+    return np.asarray(cv2.GaussianBlur(texture.astype(np.float32) / 255, (0, 0), 3), np.float32)
+
+
 def darkest(texture: F32) -> int:
     """Column of the outer end of the image-left lens, in the row of its centre."""
     row = texture[int(LENS[0, 1]), 10:60].mean(1)
@@ -131,7 +136,7 @@ def test_the_targets_rims_lie_where_they_do_on_a_head_turned_like_this() -> None
     own = rims.clearest(turning(), worn)
     assert own is not None
     np.testing.assert_allclose(own.slide[1], [0.5, 0], atol=0.1)
-    ghost = cv2.GaussianBlur((painted() / 255).astype(np.float32), (0, 0), 3)
+    ghost = soft(painted())
     for yaw in (-20, 0, 20):
         made = rims.drawn(ghost, own, Pose(yaw, 0, 0), 1, 1)
         assert made.shape == (SIDE, SIDE, 3)
@@ -146,8 +151,7 @@ def test_the_targets_rims_can_be_taken_off_and_lose_their_colours() -> None:
     assert worn is not None
     own = rims.clearest(turning(), worn)
     assert own is not None
-    ghost = cv2.GaussianBlur((painted(seed=3) / 255).astype(np.float32), (0, 0), 3)
-    bare = cv2.GaussianBlur((painted(seed=3, worn=False) / 255).astype(np.float32), (0, 0), 3)
+    ghost, bare = soft(painted(seed=3)), soft(painted(seed=3, worn=False))
     on = own.band > 0.9
     off = rims.drawn(ghost, own, Pose(0, 0, 0), 0, 1)
     assert np.abs(off - bare)[on].mean() < 0.3 * np.abs(ghost - bare)[on].mean()

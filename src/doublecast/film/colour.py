@@ -21,6 +21,7 @@ TINTED = 0.2  #: how far a white's tint is moved, each channel against their mea
 LIP_EDGE = 0.016  #: reach of the edge of the lips, which is of neither colour, as part of the texture's side
 TONES = (0.35, 0.95)  #: log difference of two people's skin from which lips follow the actor's, and at which most
 TINGED = (0.25, 0.5)  #: difference of the tints of two people's skin, as light of another colour makes it; the same
+FADED = 0.6  #: how much of the colours within a face is not trusted then
 LIPS = 0.85  #: how far they follow then
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
@@ -134,6 +135,12 @@ class Apart:
 
     tone: float
     tint: float
+
+    @property
+    def trusted(self) -> float:
+        """How much of the colours within a face is left when it comes from other light, 0-1: what coloured light hardly
+        has of a colour is noise in footage, and the gain that brings it back makes skin blotchy and beards green."""
+        return 1 - FADED * float(np.clip((self.tint - TINGED[0]) / (TINGED[1] - TINGED[0]), 0, 1))
 
     @classmethod
     def of(cls, first: Tone, second: Tone) -> "Apart":

@@ -1,8 +1,8 @@
 """Rims of spectacles over the new face: those the actor wears as the camera saw them, or the target's own.
 
 What is drawn is the ratio of each pixel to the skin around, not the pixel: no skin comes along, nor do lenses. The
-actor's are in the frame. The target's are too thin for the network, which paints a shadow of them: it is taken away, and
-rims from the target's sharpest footage are put where they sit on a head that is turned like this.
+actor's are in the frame. The target's are too thin for the network, which paints a shadow of them: it is taken away,
+and rims from the target's sharpest footage are put where they sit on a head that is turned like this.
 """
 
 from collections.abc import Iterable

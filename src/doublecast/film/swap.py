@@ -184,7 +184,7 @@ class Swapper:
         """texture, own: the face by the target's decoder and by the actor's own, float32 (S, S, 3) each."""
         frame, seen, bare = face.frame, face.texture, face.bare
         gain = colour_gain(texture, seen, bare)
-        colourful = saturation(seen, bare, *self.people.tones)
+        colourful = saturation(seen, bare, *self.people.tones) * self._apart.trusted
         lit = desaturate(np.clip(texture * gain, 0, 1).astype(np.float32), colourful)
         fine = self._fine(frame, face.face)
         wanted = _Match(
