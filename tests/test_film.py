@@ -211,7 +211,7 @@ def test_lips_follow_the_actor_only_between_different_skins(tone: float, least: 
 def test_lips_from_other_light_keep_their_brightness_and_take_the_shots_tint() -> None:
     size = 128
     everything = np.full((size, size), 255, np.uint8)
-    lit: F32 = painted(SKIN, (150, 60, 110)).astype(np.float32) / np.float32(255)
+    lit: F32 = painted(SKIN, (150, 60, 95)).astype(np.float32) / np.float32(255)
     shot = painted(SKIN, (140, 70, 55))
     lips = regions(size)["lips"]
     made, alike = (lit * feature_gain(lit, shot, everything, apart) for apart in (Apart(0.0, 1.0), ALIKE))
@@ -219,6 +219,17 @@ def test_lips_from_other_light_keep_their_brightness_and_take_the_shots_tint() -
     blue, before, wanted = (float(np.median(x[lips][:, 2] / x[lips][:, 0])) for x in (made, lit, shot))
     assert blue < before - 0.7 * (before - wanted)
     assert np.log(made[lips]).mean() == pytest.approx(np.log(lit[lips]).mean(), abs=0.04)
+
+
+def test_lips_do_not_glow() -> None:
+    """A lower lip that is lighter than the skin beside it, as dark skins have it, in a light face."""
+    size = 128
+    everything = np.full((size, size), 255, np.uint8)
+    lit: F32 = painted(SKIN, (255, 150, 130)).astype(np.float32) / np.float32(255)
+    made = lit * feature_gain(lit, painted(SKIN, LIPS), everything, ALIKE)
+    middle = np.median(made[regions(size)["lips"]], axis=0) * 255
+    most = np.maximum(SKIN, LIPS)
+    assert (middle - most < 0.35 * (np.array([255, 150, 130]) - most)).all() and middle[0] > 170
 
 
 def test_how_far_two_skins_are_apart() -> None:

@@ -23,6 +23,7 @@ TONES = (0.35, 0.95)  #: log difference of two people's skin from which lips fol
 TINGED = (0.25, 0.5)  #: difference of the tints of two people's skin, as light of another colour makes it; the same
 FADED = 0.6  #: how much of the colours within a face is not trusted then
 LIPS = 0.85  #: how far they follow then
+GLOSS = (95.0, 1.1)  #: percentile of the actor's lips that is their brightest, and how many times as bright lips may be
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
 
@@ -84,7 +85,8 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
     become as bright as the actor's and nearer to their tint; lips, with the skin at their edge, keep their colour
     relative to the skin where both people's skin is alike, else they go towards the actor's: their brightness where
     the skins differ in tone, their tint also where these were lit in other colours, as little is left of the colours
-    of lips in strongly coloured light.
+    of lips in strongly coloured light. No lips are brighter than both the shot's skin and the actor's lips: they would
+    glow.
     """
     size = lit.shape[0]
     shot: F32 = seen.astype(np.float32) / np.float32(255)
@@ -102,11 +104,14 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
         LIPS * float(np.clip((x - low) / (high - low), 0, 1))
         for x, (low, high) in ((apart.tone, TONES), (apart.tint, TINGED))
     )
-    if max(tone, tint) > 0 and lips.sum() >= 12 and skin.sum() >= 12:
+    if lips.sum() >= 12 and skin.sum() >= 12:
         own, wanted = (np.log((x[lips].mean(0) + 0.02) / (x[skin].mean(0) + 0.02)) for x in (lit, shot))
         brighter = (wanted - own).mean()
         change = tone * brighter + max(tone, tint) * (wanted - own - brighter)
-        factor[regions(size)["around"]] = np.exp(change)
+        around = regions(size)["around"]
+        factor[around] = np.exp(change)
+        most = np.maximum(GLOSS[1] * np.percentile(shot[lips], GLOSS[0], axis=0), shot[skin].mean(0))
+        factor[around] /= np.maximum(lit[around] * factor[around] / np.maximum(most, 1e-3), 1)
     return np.asarray(cv2.GaussianBlur(factor, (0, 0), size / 64), np.float32)
 
 

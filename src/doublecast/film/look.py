@@ -32,8 +32,8 @@ class Look:
     face beyond its own outline, so outwards the soft edge gets narrower there. feather: width of the soft edge, times
     the usual. colour: how far light and colour follow the shot (0: as decoded). sharpness: added to what follows the
     shot. mouth: how much of the actor's teeth and tongue is seen between the lips, else the model's. spectacles: how
-    much is seen of the rims that the target wears, else of those of the actor. blend: opacity of the whole face; at 0 the actor is seen (and the
-    film is labelled all the same).
+    much is seen of the rims that the target wears, else of those of the actor. blend: opacity of the whole face; at 0
+    the actor is seen (and the film is labelled all the same).
 
     `settings` has their ranges. Raises InputError for a value out of its range.
     """
