@@ -130,6 +130,13 @@ def darkest(texture: F32) -> int:
     return 10 + int(np.argmin(row))
 
 
+def drawn(
+    texture: F32, own: rims.Rims, yaw: float = 0, *, pitch: float = 0, share: float = 1, colourful: float = 1,
+    softer: float = 0, large: bool = True,
+) -> F32:  # fmt: skip
+    return rims.drawn(texture, own, Pose(yaw, pitch, 0), share, colourful=colourful, softer=softer, large=large)
+
+
 def test_the_targets_rims_lie_where_they_do_on_a_head_turned_like_this() -> None:
     worn = found()
     assert worn is not None
@@ -138,11 +145,11 @@ def test_the_targets_rims_lie_where_they_do_on_a_head_turned_like_this() -> None
     np.testing.assert_allclose(own.slide[1], [0.5, 0], atol=0.1)
     ghost = soft(painted())
     for yaw in (-20, 0, 20):
-        made = rims.drawn(ghost, own, Pose(yaw, 0, 0), 1, 1)
+        made = drawn(ghost, own, yaw)
         assert made.shape == (SIDE, SIDE, 3)
         assert abs(darkest(made) - (LENS[0, 0] - LENS[0, 2] + yaw / 2)) <= 2
         assert made[int(LENS[0, 1]), darkest(made)].mean() < 0.5 * ghost[int(LENS[0, 1]), 60].mean()
-    far = rims.drawn(ghost, own, Pose(0, 0, 0), 1, 1)[150:]
+    far = drawn(ghost, own)[150:]
     np.testing.assert_array_equal(far, ghost[150:], "the rest of the face stays")
 
 
@@ -153,10 +160,10 @@ def test_the_targets_rims_can_be_taken_off_and_lose_their_colours() -> None:
     assert own is not None
     ghost, bare = soft(painted(seed=3)), soft(painted(seed=3, worn=False))
     on = own.band > 0.9
-    off = rims.drawn(ghost, own, Pose(0, 0, 0), 0, 1)
+    off = drawn(ghost, own, share=0)
     assert np.abs(off - bare)[on].mean() < 0.3 * np.abs(ghost - bare)[on].mean()
     tinted = replace(own, ratio=own.ratio * np.array([0.5, 1, 1.5], np.float32))
-    colours, grey = (rims.drawn(bare, tinted, Pose(0, 0, 0), 1, c) for c in (1, 0))
+    colours, grey = (drawn(bare, tinted, colourful=c) for c in (1, 0))
     spread = [float(np.ptp(x[on] / off[on], axis=1).mean()) for x in (colours, grey)]
     assert spread[1] < 0.05 < spread[0]
 
@@ -167,3 +174,71 @@ def test_too_few_faces_show_no_rims() -> None:
     assert rims.clearest(turning()[:4], worn) is None
     bare = [(face, painted(worn=False), visible) for face, _, visible in turning()]
     assert rims.clearest(bare, worn) is None
+
+
+def test_rims_that_are_worn_in_less_than_half_of_the_faces_are_none() -> None:
+    worn = found()
+    assert worn is not None
+    bare = [(face, painted(worn=False, seed=40 + n), visible) for n, (face, _, visible) in enumerate(turning())]
+    assert rims.clearest(turning() + bare[:8], worn) is not None
+    assert rims.clearest(turning() + bare + bare[:1], worn) is None
+
+
+def test_one_in_ten_faces_does_not_make_bare_ones_wear_any() -> None:
+    shown = [lines(painted(seed=seed, worn=seed % 10 == 0), SEEN) for seed in range(40)]
+    worn = fitted(shown)
+    assert worn is None or slid(worn, painted(worn=False, seed=50), SEEN)[2] < 0.1
+
+
+def test_the_bridge_is_bare_when_spectacles_are_off() -> None:
+    """Where the band is wide nothing but skin further off is left to go by."""
+    band = np.zeros((SIDE, SIDE), np.float32)
+    band[60:130, 80:176] = 1
+    even: F32 = np.full((SIDE, SIDE, 3), 0.6, np.float32)
+    own = rims.Rims(np.zeros((SIDE, SIDE, 3), np.float32), band, np.zeros((3, 2)))
+    assert np.abs(drawn(even, own, share=0) - 0.6).max() < 0.01
+
+
+def test_the_clearest_face_is_taken_and_pitch_moves_rims_too() -> None:
+    worn = found()
+    assert worn is not None
+    faces, plain = turning(), painted(worn=False, seed=20)
+    dull = [(face, np.asarray(0.9 * texture + 0.1 * plain, np.uint8), v) for face, texture, v in faces]
+    alone, mixed = (rims.clearest(shown, worn) for shown in (dull, [*dull[:-1], faces[-1]]))
+    assert alone is not None and mixed is not None
+    on = alone.band > 0.9
+    assert np.abs(mixed.ratio[on]).mean() > 1.15 * np.abs(alone.ratio[on]).mean()
+    nodding = replace(mixed, slide=np.array([[0, 0], [0, 0], [0, 0.5]]))
+    even = soft(plain)
+    below = int(LENS[0, 1] + LENS[0, 3])
+    rows = [int(np.argmin(drawn(even, nodding, pitch=p)[below - 12 : below + 13, 76].mean(1))) - 12 for p in (-10, 10)]
+    assert abs(rows[1] - rows[0] - 10) <= 2
+
+
+def test_rims_in_a_soft_shot_are_soft_and_small_faces_keep_their_own_detail() -> None:
+    worn = found()
+    assert worn is not None
+    own = rims.clearest(turning(), worn)
+    assert own is not None
+    plain = soft(painted(worn=False, seed=20))
+    sharp, dull = (drawn(plain, own, softer=s) for s in (0.0, 0.7))
+    assert (1 - dull / plain).max() < 0.92 * (1 - sharp / plain).max()
+    small: F32 = np.random.default_rng(0).uniform(0.3, 0.7, (128, 128, 3)).astype(np.float32)
+    made = drawn(small, own, large=False)
+    assert made.shape == small.shape
+    np.testing.assert_array_equal(made[80:], small[80:])
+    assert (made - small).min() < -0.1
+
+
+def test_whose_spectacles_are_seen() -> None:
+    wearing = turning()
+    bare = [(face, painted(worn=False, seed=60 + n), visible) for n, (face, _, visible) in enumerate(wearing)]
+    seldom = [*wearing[:4], *bare, *bare]
+
+    def seen(*people: list[tuple[Face, U8, U8]]) -> tuple[bool, bool]:
+        worn, brought = rims.whose(*people)
+        return worn is not None, brought is not None
+
+    assert seen(wearing, wearing) == (False, True) and seen(bare, wearing) == (False, True)
+    assert seen(wearing, bare) == (True, False) and seen(bare, bare) == (False, False)
+    assert seen(wearing, seldom) == (True, False), "or the film would have none"

@@ -208,6 +208,12 @@ def test_light_from_one_side_makes_no_dark_rim() -> None:
     edge[..., 40:80, :16] *= 0.4
     assert occlusion._dark_rim(pack(edge, seen)).max() > 0.9
     assert not occlusion._dark_rim(pack(edge, torch.zeros_like(seen))).any(), "there is no skin to compare with"
+    turned = seen.clone()
+    turned[..., :16] = 170
+    assert occlusion._dark_rim(pack(edge, turned)).max() > 0.9, "hair is dark beneath the grey of what is half hidden"
+    assert occlusion._dark_rim(pack(lit, turned)).max() < 0.1
+    turned[..., :20] = 60
+    assert occlusion._dark_rim(pack(edge, turned)).max() < 0.1, "hardly seen"
 
 
 def test_what_is_filled_has_no_edge() -> None:

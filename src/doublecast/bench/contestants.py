@@ -62,7 +62,7 @@ class _Trained(Contestant):
 
 class _Faces:
     """The faces of our films without the actor's spectacles: no other contestant draws them, and they are none of the
-    target's face."""
+    target's face. The target's are, where it wears some and the actor's are off."""
 
     def __init__(self, swapper: Swapper) -> None:
         self._swapper = swapper

@@ -20,9 +20,14 @@ WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besi
 TINTED = 0.2  #: how far a white's tint is moved, each channel against their mean
 LIP_EDGE = 0.016  #: reach of the edge of the lips, which is of neither colour, as part of the texture's side
 TONES = (0.35, 0.95)  #: log difference of two people's skin from which lips follow the actor's, and at which most
-TINGED = (0.25, 0.5)  #: difference of the tints of two people's skin, as light of another colour makes it; the same
-FADED = 0.6  #: how much of the colours within a face is not trusted then
 LIPS = 0.85  #: how far they follow then
+TINGED = (
+    0.2,
+    0.45,
+)  #: difference of the tints of two people's skin from which only light of another colour explains it,
+# and their lips' tints follow the actor's, and at which most
+DARKER = 0.4  #: difference of tints for each log difference of tone, up to 1, as dark skin has another tint than light
+FADED = 0.6  #: how much of the colours within a face is not trusted in light of quite another colour
 GLOSS = (95.0, 1.1)  #: percentile of the actor's lips that is their brightest, and how many times as bright lips may be
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
@@ -136,7 +141,7 @@ class Tone:
 @dataclass(frozen=True, slots=True)
 class Apart:
     """How two people's skins differ in their footage. tone: log difference of the brightness, 0 or more; tint: norm of
-    the difference of the log colours without their brightness."""
+    the difference of the log colours without their brightness, 0 or more, beyond what the tone explains."""
 
     tone: float
     tint: float
@@ -151,7 +156,8 @@ class Apart:
     def of(cls, first: Tone, second: Tone) -> "Apart":
         """Of two people, in either order."""
         log = np.log((first.skin + 0.02) / (second.skin + 0.02))
-        return cls(float(abs(log.mean())), float(np.linalg.norm(log - log.mean())))
+        tone = float(abs(log.mean()))
+        return cls(tone, max(float(np.linalg.norm(log - log.mean())) - DARKER * min(tone, 1), 0))
 
 
 def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:

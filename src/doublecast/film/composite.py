@@ -123,7 +123,7 @@ def blend(
 
     kept: float32 (h, w), how much of each of the drawing's pixels stays the frame's. own: pixels float32 (h, w, 3)
     0-255 that are drawn instead of the texture's, and how much, float32 (h, w), see `openings.actors_pixels`.
-    lines: what some pixels are multiplied with besides, see `spectacles.rims`.
+    lines: what some pixels are multiplied with besides, see `rims.seen`.
     """
     alpha = sample(opacity, drawing.uv) * drawing.cover
     if kept is not None:

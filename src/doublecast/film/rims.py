@@ -2,24 +2,25 @@
 
 What is drawn is the ratio of each pixel to the skin around, not the pixel: no skin comes along, nor do lenses. The
 actor's are in the frame. The target's are too thin for the network, which paints a shadow of them: it is taken away,
-and rims from the target's sharpest footage are put where they sit on a head that is turned like this.
+and the rims of the clearest of its faces are put where they sit on a head that is turned like this.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
 
-from doublecast.faceset import FaceStore
-from doublecast.film.spectacles import FEWEST, SIDE, Spectacles, features, looked_at, slid
+from doublecast.film.spectacles import FEWEST, SIDE, SLIDE, Spectacles, features, learn, slid
 from doublecast.model.space import Drawing, draw, sample
 from doublecast.types import F32, F64, U8, Face, Pose
 
-AROUND = 0.07  #: diameter of the skin around a line, as part of the face's size, or of the texture's side
+WIDE = 0.07  #: diameter of the skin around a line, as part of the face's size, or of the texture's side
 RATIO = 6.0  #: largest ratio of a pixel to the skin around, and one over the smallest
-BROWS = 3  #: texels about brows, eyes and mouth in which the target's rims are left as the network has them
-STEADY = 3.0  #: degrees of yaw and pitch below which a person's footage says little of how rims slide
+APART = 3  #: texels about brows, eyes and mouth in which the target's rims are left as the network has them
+STILL = 3.0  #: degrees of yaw and pitch below which a person's footage says little of how rims slide
+FINE = 2.0  #: texels: reach of what a soft shot does not have of rims
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,13 +34,18 @@ class Rims:
     slide: F64
 
 
-def learn(store: FaceStore, spectacles: Spectacles) -> Rims | None:
-    """The rims of the main person, who wears these spectacles; None where too few faces do."""
-    return clearest(looked_at(store), spectacles)
+def whose(
+    actor: Sequence[tuple[Face, U8, U8]], target: Sequence[tuple[Face, U8, U8]]
+) -> tuple[Spectacles | None, Rims | None]:
+    """What is seen of spectacles, of some faces of each, see `spectacles.looked_at`: the target's rims where most of its
+    faces wear some, else the actor's spectacles, if any."""
+    worn = learn(target)
+    rims = None if worn is None else clearest(target, worn)
+    return learn(actor) if rims is None else None, rims
 
 
-def clearest(faces: Iterable[tuple[Face, U8, U8]], spectacles: Spectacles) -> Rims | None:
-    """The rims that some of somebody's faces show, see `spectacles.looked_at`; None where too few do."""
+def clearest(faces: Sequence[tuple[Face, U8, U8]], spectacles: Spectacles) -> Rims | None:
+    """The rims that somebody's faces show, see `spectacles.looked_at`; None where most of these wear none."""
     poses, slides, ratios = [], [], []
     for face, texture, visible in faces:
         x, y, worn = slid(spectacles, texture, visible)
@@ -48,45 +54,65 @@ def clearest(faces: Iterable[tuple[Face, U8, U8]], spectacles: Spectacles) -> Ri
             slides.append((x * SIDE, y * SIDE))
             back = np.array([[1, 0, -x * SIDE], [0, 1, -y * SIDE]], np.float32)
             ratios.append(cv2.warpAffine(_ratio(texture, _around(texture, SIDE)), back, (SIDE, SIDE)))
-    if len(ratios) < FEWEST:
+    if len(ratios) < max(FEWEST, len(faces) / 2):
         return None
     pose = np.array(poses)
-    ridge = np.diag([0, 1, 1]) * len(pose) * STEADY**2
+    ridge = np.diag([0, 1, 1]) * len(pose) * STILL**2
     slide = np.linalg.solve(pose.T @ pose + ridge, pose.T @ np.array(slides))
-    skin = cv2.GaussianBlur((~features(BROWS)).astype(np.float32), (0, 0), BROWS / 2)
-    band: F32 = np.asarray(spectacles.band * skin, np.float32)
-    usual = np.median(ratios, axis=0) * band[..., None]
+    usual = np.median(ratios, axis=0) * (spectacles.band * _plain())[..., None]
     best = max(ratios, key=lambda one: float((one * usual).sum()))  # the clearest: a mean of all is dull
-    return Rims(np.asarray(best, np.float32), band, slide)
+    return Rims(np.asarray(best, np.float32), spectacles.band, slide)
 
 
-def drawn(texture: F32, rims: Rims, pose: Pose, share: float, colourful: float) -> F32:
-    """A texture float32 (S, S, 3) 0-1 at `SIDE` texels with ``share`` of the target's rims on a head turned like this.
+@cache
+def _plain() -> F32:
+    """What is not about brows, eyes and mouth, float32 (`SIDE`, `SIDE`) 0-1."""
+    plain = (~features(APART)).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(plain, (0, 0), APART / 2), np.float32)
 
-    At a share of 0 there are none. colourful: 0-1, how much of their colours is left, see `colour.saturation`.
+
+def drawn(
+    texture: F32, rims: Rims, pose: Pose, share: float, *, colourful: float, softer: float, large: bool = True
+) -> F32:
+    """A texture float32 (S, S, 3) 0-1 with ``share`` of the target's rims on a head turned like this; at 0 without any.
+
+    colourful: 0-1, how much of their colours is left, see `colour.saturation`. softer: 0-1, how much of what is fine in
+    them the shot does not have. large: at `SIDE` texels, else at S.
     """
     larger: F32 = np.asarray(cv2.resize(texture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.float32)
-    x, y = np.array([1, pose.yaw, pose.pitch]) @ rims.slide
+    x, y = np.clip(np.array([1, pose.yaw, pose.pitch]) @ rims.slide, -SLIDE, SLIDE)
     moved = np.array([[1, 0, x], [0, 1, y]], np.float32)
     band, ratio = (cv2.warpAffine(p, moved, (SIDE, SIDE)) for p in (rims.band, rims.ratio))
-    reach = AROUND * SIDE / 4
+    band = band * _plain()
+    reach = WIDE * SIDE / 4
     rows = np.nonzero(band.any(1))[0]
     if not len(rows):
-        return larger
+        return larger if large else texture
     near = slice(max(rows[0] - round(3 * reach), 0), rows[-1] + round(3 * reach))
     part, band, ratio = larger[near], band[near, :, None], ratio[near]
+    rest = part * (1 - band)
+    usual = rest.sum((0, 1)) / np.maximum((1 - band).sum(), 1)
+    weight = cv2.GaussianBlur(1 - band, (0, 0), reach)[..., None]
+    bare = (cv2.GaussianBlur(rest, (0, 0), reach) + 1e-3 * usual) / (weight + 1e-3)
+    if softer > 0:
+        ratio = ratio - np.float32(softer) * (ratio - cv2.GaussianBlur(ratio, (0, 0), FINE))
     grey = ratio.mean(2, keepdims=True)
-    skin = cv2.GaussianBlur(1 - band, (0, 0), reach)[..., None] + np.float32(1e-3)
-    bare = cv2.GaussianBlur(part * (1 - band), (0, 0), reach) / skin
     with_rims = bare * np.exp(np.float32(share) * (grey + np.float32(colourful) * (ratio - grey)))
-    larger[near] = np.clip(part + band * (with_rims - part), 0, 1)
-    return larger
+    change: F32 = np.zeros_like(larger)
+    change[near] = band * (with_rims - part)
+    if not large:  # what is fine in the texture itself stays
+        change = np.asarray(cv2.resize(change, texture.shape[:2], interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(np.clip((larger if large else texture) + change, 0, 1), np.float32)
+
+
+def _reach(size: float) -> int:
+    """Diameter of the skin around a line of a face of so many pixels, odd."""
+    return min(max(3, 2 * round(WIDE * size / 2) + 1), 255)
 
 
 def _around(pixels: U8, size: float) -> U8:
     """The skin around each pixel uint8 (h, w, 3) of a face of so many pixels."""
-    reach = max(3, 2 * round(AROUND * size / 2) + 1)
-    return np.asarray(cv2.medianBlur(np.ascontiguousarray(pixels), min(reach, 255)), np.uint8)
+    return np.asarray(cv2.medianBlur(np.ascontiguousarray(pixels), _reach(size)), np.uint8)
 
 
 def _ratio(pixels: U8, around: U8) -> F32:
@@ -116,7 +142,7 @@ def seen(
         return None
     inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     down, across = (slice(s.start + o.start, s.stop + o.start) for s, o in zip(inner, (down, across), strict=True))
-    reach = max(3, 2 * round(AROUND * face.size / 2) + 1)
+    reach = _reach(face.size)
     y0, y1, x0, x1 = drawing.y + down.start, drawing.y + down.stop, drawing.x + across.start, drawing.x + across.stop
     low, high = max(y0 - reach, 0), min(y1 + reach, frame.shape[0])
     first, last = max(x0 - reach, 0), min(x1 + reach, frame.shape[1])

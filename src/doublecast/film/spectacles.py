@@ -6,7 +6,7 @@ images) is fitted to the mean of the faces' fine lines. In a frame it is moved t
 rims lie before the skin and seem to slide over a turning face.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -27,7 +27,7 @@ from doublecast.model.space import (
 from doublecast.types import F32, F64, U8, Bool, Face
 
 SIDE = 256  #: of the textures in which lines are looked for
-FACES, TURNED = 40, 25.0  #: of the actor that are looked at, and degrees of yaw and pitch within which
+FACES, TURNED = 40, 25.0  #: of a person that are looked at, and degrees of yaw and pitch within which
 LARGE = 110  #: pixels that a face is high, for its rims to be seen
 WIDEST = 9  #: texels: what is wider is no line
 FEATURES = 6  #: texels about eyes, brows and mouth whose lines do not count
@@ -78,20 +78,22 @@ def lines(texture: U8, visible: U8) -> F32:
     return np.asarray(np.maximum(*hats) * (visible > 128), np.float32)
 
 
-def looked_at(store: FaceStore) -> Iterator[tuple[Face, U8, U8]]:
+def looked_at(store: FaceStore) -> list[tuple[Face, U8, U8]]:
     """Some large and frontal faces of the main person, each with its texture and visibility (see `lines`)."""
+    found = []
     table = store.table()
     rows = (table.person == 0) & table.kept & (abs(table.yaw) < TURNED) & (abs(table.pitch) < TURNED)
     ids = table.id[rows & (table.size > LARGE)]
     for stored in store.load(ids[spread(len(ids), FACES)]) if len(ids) else ():
         if stored.crop is not None:
             points = stored.crop.alignment.apply(stored.face.points)
-            yield stored.face, *unwrap(stored.crop.pixels, points, SIDE)
+            found.append((stored.face, *unwrap(stored.crop.pixels, points, SIDE)))
+    return found
 
 
-def learn(store: FaceStore) -> Spectacles | None:
-    """The spectacles of the main person; None where it wears none, or none that can be seen."""
-    found = [lines(texture, visible) for _, texture, visible in looked_at(store)]
+def learn(faces: Sequence[tuple[Face, U8, U8]]) -> Spectacles | None:
+    """The spectacles that somebody wears in some of these faces, see `looked_at`; None for none that can be seen."""
+    found = [lines(texture, visible) for _, texture, visible in faces]
     return fitted(found) if len(found) >= FEWEST else None
 
 
@@ -125,6 +127,8 @@ def fitted(found: Sequence[F32]) -> Spectacles | None:
     band = cv2.dilate((held & strong).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
     scores = [_matched(line, one)[0] for one in found]
     strength = float(np.percentile(scores, 80))  # as they may be off in some of the footage
+    if strength < WEAKEST / 2:  # but not in nearly all of it: bare skin would do then
+        return None
     return Spectacles(np.asarray(cv2.GaussianBlur(band, (0, 0), 1.2), np.float32), line, strength)
 
 

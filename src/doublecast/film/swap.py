@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -103,15 +102,14 @@ class People:
 def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
     """Get to know both people, for a network of this size: seconds. Raises NoFaceError for an empty faceset."""
     own, other = _shape_of(actor), _shape_of(target)
-    worn = spectacles.learn(target)
-    own_rims = None if worn is None else rims.learn(target, worn)
+    worn, brought = rims.whose(spectacles.looked_at(actor), spectacles.looked_at(target))
     samples = person.samples(actor, size), person.samples(target, size)
     return People(
         (own, shape.settle(other, own)),
         (_tone_of(samples[0]), _tone_of(samples[1])),
         detail.learn(target, size),
-        spectacles.learn(actor) if worn is None else None,
-        own_rims,
+        worn,
+        brought,
         samples,
         size,
     )
@@ -184,7 +182,7 @@ class Swapper:
         """texture, own: the face by the target's decoder and by the actor's own, float32 (S, S, 3) each."""
         frame, seen, bare = face.frame, face.texture, face.bare
         gain = colour_gain(texture, seen, bare)
-        colourful = saturation(seen, bare, *self.people.tones) * self._apart.trusted
+        colourful = min(saturation(seen, bare, *self.people.tones), self._apart.trusted)
         lit = desaturate(np.clip(texture * gain, 0, 1).astype(np.float32), colourful)
         fine = self._fine(frame, face.face)
         wanted = _Match(
@@ -230,7 +228,15 @@ class Swapper:
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
         if self.people.rims is not None:
-            texture = self._with_rims(texture, self.people.rims, face, look)
+            texture = rims.drawn(
+                texture,
+                self.people.rims,
+                face.face.pose,
+                look.spectacles,
+                colourful=match.saturation**look.colour,
+                softer=-min(match.sharpness, 0),
+                large=face.face.size >= detail.SHARP * self._network.config.size,
+            )
         if look.sharpness:
             texture = sharpen(texture, look.sharpness, REACH * texture.shape[0])
         opacity = fade(self._network.config.size, look.grow, look.feather)
@@ -243,13 +249,6 @@ class Swapper:
         if lines is not None:
             lines = (*lines[:2], lines[2] ** np.float32(look.spectacles))
         return blend(frame.pixels, face.drawing, texture, opacity, kept=kept, own=own, lines=lines)
-
-    def _with_rims(self, texture: F32, worn: rims.Rims, face: Decoded, look: Look) -> F32:
-        size = self._network.config.size
-        made = rims.drawn(texture, worn, face.face.pose, look.spectacles, face.match.saturation**look.colour)
-        if face.face.size < detail.SHARP * size:  # too small for so many texels
-            made = np.asarray(cv2.resize(made, (size, size), interpolation=cv2.INTER_AREA), np.float32)
-        return made
 
     @torch.inference_mode()
     def _decode(self, faces: Sequence[_Seen]) -> tuple[list[F32], list[F32]]:

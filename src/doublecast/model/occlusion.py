@@ -34,7 +34,7 @@ HAIR = 3.0  #: logits added where a face's rim is darker than its light explains
 DARKER = (0.12, 0.4)  #: log of how much darker than the light on the skin within explains, from which, and surely
 BESIDE = (0.2, 0.3)  #: depth up to which that rim counts in full, and where it ends
 WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
-SEEN = 0.3  #: visibility from which a texel of that rim is judged: what is hidden is grey
+SEEN = (0.3, 0.6)  #: visibility from which a texel of that rim is judged, and in full: what is hidden is unknown
 BEARD = (0.65, 0.8)  #: height in the texture from which dark rims count less, and not at all: there beards are
 SHADE = 0.06  #: width of the rim about what is covered in which dark skin is its shadow, or hair missed
 SHADED = (0.05, 0.2)  #: log of how much darker than the skin beyond a texel of that rim is, at least, and surely
@@ -140,16 +140,17 @@ def _dark_rim(seen: Tensor) -> Tensor:
     small = F.avg_pool2d(seen.float(), 2)
     terms, within, beside = _rim()
     share = small[:, 3].flatten(1)
-    skin = 0.5 + (small[:, :3].mean(1).flatten(1) - 0.5) / share.clamp_min(SEEN)  # without the grey of what is hidden
+    skin = 0.5 + (small[:, :3].mean(1).flatten(1) - 0.5) / share.clamp_min(SEEN[0])  # without the grey of the hidden
     bright = (skin.clamp_min(0) + 0.03).log()
-    weight = start = within * (small[:, 3].flatten(1) > 0.5) + 1e-6
+    weight = start = within * (share > 0.5) + 1e-6
     for _ in range(4):
         square = torch.einsum("np,pi,pj->nij", weight, terms, terms) + 1e-5 * torch.eye(3)
         plane = torch.linalg.solve(square, torch.einsum("np,pi,np->ni", weight, terms, bright))
         darker = plane @ terms.T - bright
         weight = start * torch.exp(-((darker / 0.25) ** 2))
     known = (start.sum(1, keepdim=True) > within.sum() / 4).float()  # else there is hardly any skin to compare with
-    dark = ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * beside * known * (share > SEEN)
+    judged = known * ((share - SEEN[0]) / (SEEN[1] - SEEN[0])).clamp(0, 1)
+    dark = ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * beside * judged
     grown = F.max_pool2d(dark.view(-1, 1, *small.shape[2:]), 9, 1, 4) * beside.view(1, 1, *small.shape[2:])
     return F.avg_pool2d(grown, 3, 1, 1)  # hair ends softly
 
@@ -176,7 +177,8 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
     """Something to learn where something covers the face, so that a decoder never has to guess there.
 
     seen: the visibility uint8 (N, 1, S, S) that `bare` left. Covered texels get what their mirror image has, in the
-    light of their own side, else a smooth continuation of the skin around. Not the eyes: mirrored ones look elsewhere.
+    light of their own side, else a smooth continuation of the skin around; so do dark texels beside them, as ends and
+    shadows of hair are. Not the eyes: mirrored ones look elsewhere.
     Returns textures uint8 (N, 3, S, S), and how much each texel counts in training, uint8 (N, 1, S, S).
     """
     size = textures.shape[-1]
@@ -184,7 +186,7 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
     lost = share > 1 / 16
     open_eyes = torch.from_numpy(importance(size) > 2.5)
     plain = (importance(size) < 1.05).astype(np.float32)  # brows and lips are no skin to go on with
-    filled, taught = textures.clone(), seen.clone()
+    made_up, taught = textures.clone(), seen.clone()
     for row in torch.nonzero(lost.flatten(1).any(1))[:, 0].tolist():
         sure = (1 - share[row, 0].numpy()) ** 2  # half-covered texels are no skin to go by
         weight: F32 = np.asarray(seen[row, 0].numpy() * sure, np.float32) / np.float32(255)
@@ -192,7 +194,8 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
             continue
         picture: F32 = np.asarray(textures[row].permute(1, 2, 0).numpy(), np.float32)
         rim = _about(lost[row, 0].numpy()) * plain
-        weight = weight * (1 - rim)
+        beyond = weight * (1 - rim)
+        weight = beyond if (beyond * plain).sum() >= size else weight
         light = _around(picture, weight, 0.2 * size)
         skin = weight * plain if (weight * plain).sum() >= size else weight
         other, mirrored = (np.ascontiguousarray(x[:, ::-1], np.float32) for x in (picture, weight))
@@ -201,13 +204,15 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
         made = near + mirrored[..., None] * (other * gain - near)
         darker = np.log((near + np.float32(4)) / (picture + np.float32(4))).mean(2)
         shade = np.clip((darker - SHADED[0]) / (SHADED[1] - SHADED[0]), 0, 1)
-        part = np.maximum(share[row, 0].numpy(), rim * _lashless(size) * shade)
+        shadow = rim * _lashless(size) * shade
+        part = np.maximum(share[row, 0].numpy(), shadow)
         made = picture + part[..., None] * (made - picture)
         rows = torch.from_numpy(part > 1 / 32) & (visible[row, 0] > 0) & ~open_eyes
-        filled[row, :, rows] = torch.from_numpy(np.clip(made, 0, 255).astype(np.uint8)).permute(2, 0, 1)[:, rows]
-        least = (255 * FILLED * share[row, 0, rows]).round().to(torch.uint8)
-        taught[row, 0, rows] = torch.maximum(taught[row, 0, rows], least)
-    return filled, taught
+        made_up[row, :, rows] = torch.from_numpy(np.clip(made, 0, 255).astype(np.uint8)).permute(2, 0, 1)[:, rows]
+        counts = taught[row, 0].numpy() * (1 - (1 - FILLED) * shadow)
+        counts = np.maximum(counts, 255 * FILLED * share[row, 0].numpy()).round().astype(np.uint8)
+        taught[row, 0, rows] = torch.from_numpy(counts)[rows]
+    return made_up, taught
 
 
 def _about(lost: Bool) -> F32:
