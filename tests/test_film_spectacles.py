@@ -1,6 +1,7 @@
 """Spectacles: found in all faces together, moved in each frame, drawn over the new face."""
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -130,11 +131,8 @@ def darkest(texture: F32) -> int:
     return 10 + int(np.argmin(row))
 
 
-def drawn(
-    texture: F32, own: rims.Rims, yaw: float = 0, *, pitch: float = 0, share: float = 1, colourful: float = 1,
-    softer: float = 0, large: bool = True,
-) -> F32:  # fmt: skip
-    return rims.drawn(texture, own, Pose(yaw, pitch, 0), share, colourful=colourful, softer=softer, large=large)
+def drawn(texture: F32, own: rims.Rims, yaw: float = 0, pitch: float = 0, share: float = 1, **shot: Any) -> F32:
+    return rims.drawn(texture, own, Pose(yaw, pitch, 0), share, rims.Shot(**shot))
 
 
 def test_the_targets_rims_lie_where_they_do_on_a_head_turned_like_this() -> None:

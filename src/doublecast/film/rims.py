@@ -37,7 +37,7 @@ class Rims:
 def whose(
     actor: Sequence[tuple[Face, U8, U8]], target: Sequence[tuple[Face, U8, U8]]
 ) -> tuple[Spectacles | None, Rims | None]:
-    """What is seen of spectacles, of some faces of each, see `spectacles.looked_at`: the target's rims where most of its
+    """Whose spectacles are seen, by some faces of each, see `spectacles.looked_at`: the target's rims where most of its
     faces wear some, else the actor's spectacles, if any."""
     worn = learn(target)
     rims = None if worn is None else clearest(target, worn)
@@ -71,13 +71,20 @@ def _plain() -> F32:
     return np.asarray(cv2.GaussianBlur(plain, (0, 0), APART / 2), np.float32)
 
 
-def drawn(
-    texture: F32, rims: Rims, pose: Pose, share: float, *, colourful: float, softer: float, large: bool = True
-) -> F32:
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """What a shot has of rims. colourful: 0-1, how much of their colours is left, see `colour.saturation`. softer: 0-1,
+    how much of what is fine in them it does not have. large: whether the face has as many pixels as `SIDE` texels."""
+
+    colourful: float = 1.0
+    softer: float = 0.0
+    large: bool = True
+
+
+def drawn(texture: F32, rims: Rims, pose: Pose, share: float, shot: Shot) -> F32:
     """A texture float32 (S, S, 3) 0-1 with ``share`` of the target's rims on a head turned like this; at 0 without any.
 
-    colourful: 0-1, how much of their colours is left, see `colour.saturation`. softer: 0-1, how much of what is fine in
-    them the shot does not have. large: at `SIDE` texels, else at S.
+    At `SIDE` texels in a large face, else at S.
     """
     larger: F32 = np.asarray(cv2.resize(texture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.float32)
     x, y = np.clip(np.array([1, pose.yaw, pose.pitch]) @ rims.slide, -SLIDE, SLIDE)
@@ -87,22 +94,22 @@ def drawn(
     reach = WIDE * SIDE / 4
     rows = np.nonzero(band.any(1))[0]
     if not len(rows):
-        return larger if large else texture
+        return larger if shot.large else texture
     near = slice(max(rows[0] - round(3 * reach), 0), rows[-1] + round(3 * reach))
     part, band, ratio = larger[near], band[near, :, None], ratio[near]
     rest = part * (1 - band)
     usual = rest.sum((0, 1)) / np.maximum((1 - band).sum(), 1)
     weight = cv2.GaussianBlur(1 - band, (0, 0), reach)[..., None]
     bare = (cv2.GaussianBlur(rest, (0, 0), reach) + 1e-3 * usual) / (weight + 1e-3)
-    if softer > 0:
-        ratio = ratio - np.float32(softer) * (ratio - cv2.GaussianBlur(ratio, (0, 0), FINE))
+    if shot.softer > 0:
+        ratio = ratio - np.float32(shot.softer) * (ratio - cv2.GaussianBlur(ratio, (0, 0), FINE))
     grey = ratio.mean(2, keepdims=True)
-    with_rims = bare * np.exp(np.float32(share) * (grey + np.float32(colourful) * (ratio - grey)))
+    with_rims = bare * np.exp(np.float32(share) * (grey + np.float32(shot.colourful) * (ratio - grey)))
     change: F32 = np.zeros_like(larger)
     change[near] = band * (with_rims - part)
-    if not large:  # what is fine in the texture itself stays
+    if not shot.large:  # what is fine in the texture itself stays
         change = np.asarray(cv2.resize(change, texture.shape[:2], interpolation=cv2.INTER_AREA), np.float32)
-    return np.asarray(np.clip((larger if large else texture) + change, 0, 1), np.float32)
+    return np.asarray(np.clip((larger if shot.large else texture) + change, 0, 1), np.float32)
 
 
 def _reach(size: float) -> int:

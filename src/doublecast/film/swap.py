@@ -217,28 +217,29 @@ class Swapper:
             return before.measured
         return detail.amount(self._detail, frame, face)
 
-    def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
+    def _texture(self, face: Decoded, look: Look) -> F32:
+        """A face's texture in the colours and as sharp as the shot is, with the target's pores and spectacles."""
         match = face.match
         colour, features = (
             gain if look.colour == 1 else gain ** np.float32(look.colour) for gain in (match.colour, match.features)
         )
+        colourful = match.saturation**look.colour
         lit = np.clip(face.texture * colour, 0, 1).astype(np.float32)
-        lit = np.clip(desaturate(lit, match.saturation**look.colour) * features, 0, 1).astype(np.float32)
+        lit = np.clip(desaturate(lit, colourful) * features, 0, 1).astype(np.float32)
         texture = sharpen(lit, match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
         if self.people.rims is not None:
-            texture = rims.drawn(
-                texture,
-                self.people.rims,
-                face.face.pose,
-                look.spectacles,
-                colourful=match.saturation**look.colour,
+            shot = rims.Shot(
+                colourful=colourful,
                 softer=-min(match.sharpness, 0),
                 large=face.face.size >= detail.SHARP * self._network.config.size,
             )
-        if look.sharpness:
-            texture = sharpen(texture, look.sharpness, REACH * texture.shape[0])
+            texture = rims.drawn(texture, self.people.rims, face.face.pose, look.spectacles, shot)
+        return sharpen(texture, look.sharpness, REACH * texture.shape[0]) if look.sharpness else texture
+
+    def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
+        match, texture = face.match, self._texture(face, look)
         opacity = fade(self._network.config.size, look.grow, look.feather)
         kept = lying_before(face.drawing, face.face.points, frame.pixels.shape[:2], match.covered, opacity)
         if look.blend != 1:
