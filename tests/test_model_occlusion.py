@@ -190,30 +190,41 @@ def test_soft_hair_beside_a_cheek_is_found_and_a_beard_is_none(demo: tuple[U8, F
     inner = strip & (visible > 128) & (deep > 0.03)
     seen = torch.from_numpy(np.where(visible > 0, 255, 0).astype(np.uint8))[None, None]
     packed = pack(torch.from_numpy(dark).permute(2, 0, 1)[None], seen)
-    found = np.kron(occlusion._dark_rim(packed)[0, 0].numpy(), np.ones((2, 2)))
+    found = np.kron(occlusion._odd_rim(packed)[0, 0].numpy(), np.ones((2, 2)))
     if height < 0.6:
         assert found[inner].mean() > 0.8
     else:
         assert found[inner].max() < 0.3
 
 
-def test_light_from_one_side_makes_no_dark_rim() -> None:
+def test_light_from_one_side_makes_no_odd_rim() -> None:
     seen = torch.full((1, 1, SIDE, SIDE), 255, dtype=torch.uint8)
     lit = torch.exp(torch.linspace(0, -1.2, SIDE)).expand(1, 3, SIDE, SIDE) * 0.9
-    assert occlusion._dark_rim(pack(lit, seen)).max() < 0.1
+    assert occlusion._odd_rim(pack(lit, seen)).max() < 0.1
     half = seen.clone()
     half[..., :40] = 0
-    assert occlusion._dark_rim(pack(lit, half)).max() < 0.1, "what is hidden is grey, not dark"
+    assert occlusion._odd_rim(pack(lit, half)).max() < 0.1, "what is hidden is grey, not dark"
     edge = lit.clone()
     edge[..., 40:80, :16] *= 0.4
-    assert occlusion._dark_rim(pack(edge, seen)).max() > 0.9
-    assert not occlusion._dark_rim(pack(edge, torch.zeros_like(seen))).any(), "there is no skin to compare with"
+    assert occlusion._odd_rim(pack(edge, seen)).max() > 0.9
+    assert not occlusion._odd_rim(pack(edge, torch.zeros_like(seen))).any(), "there is no skin to compare with"
     turned = seen.clone()
     turned[..., :16] = 170
-    assert occlusion._dark_rim(pack(edge, turned)).max() > 0.9, "hair is dark beneath the grey of what is half hidden"
-    assert occlusion._dark_rim(pack(lit, turned)).max() < 0.1
+    assert occlusion._odd_rim(pack(edge, turned)).max() > 0.9, "hair is dark beneath the grey of what is half hidden"
+    assert occlusion._odd_rim(pack(lit, turned)).max() < 0.1
     turned[..., :20] = 60
-    assert occlusion._dark_rim(pack(edge, turned)).max() < 0.1, "hardly seen"
+    assert occlusion._odd_rim(pack(edge, turned)).max() < 0.1, "hardly seen"
+
+
+@pytest.mark.parametrize(("colour", "found"), [((0.35, 0.6, 0.75), True), ((0.86, 0.5, 0.42), False)])
+def test_a_wall_beside_a_cheek_is_found_and_a_blush_is_none(colour: tuple[float, ...], found: bool) -> None:
+    """As bright as the skin, so only its colour tells; low on the cheek, too."""
+    skin = torch.tensor([0.8, 0.6, 0.45])[:, None, None].expand(3, SIDE, SIDE).clone()
+    skin[:, 70:110, :14] = torch.tensor(colour)[:, None, None]
+    seen = torch.full((1, 1, SIDE, SIDE), 200, dtype=torch.uint8)
+    odd = occlusion._odd_rim(pack(skin[None], seen))[0, 0, 35:50]
+    inside = torch.from_numpy(depth(SIDE // 2) > 0)[35:50]
+    assert (odd[inside].max() > 0.9) if found else (odd.max() < 0.1)
 
 
 def test_what_is_filled_has_no_edge() -> None:

@@ -30,8 +30,9 @@ SURE, SHARP = 1.0, 2.0  #: how sure and how sharply texels count as covered, of 
 ALWAYS = (0.35, 0.65)  #: share of a person's faces from which a texel counts as covered in all, and as surely covered
 FRINGE = (0.1, 0.3)  #: the same above the brows, where what covers is hair and comes back, and thin ends are missed
 RIM = 0.03  #: width of the rim around what is covered that does not count as seen, as part of the texture's side
-HAIR = 3.0  #: logits added where a face's rim is darker than its light explains, as soft hair looks much like skin
+ODD = 3.0  #: logits added where a face's rim is darker than its light explains, as soft hair looks much like skin
 DARKER = (0.12, 0.4)  #: log of how much darker than the light on the skin within explains, from which, and surely
+OTHER = (0.35, 0.6)  #: difference of its tint from the skin's, in log, from which it is something else, and surely
 BESIDE = (0.2, 0.3)  #: depth up to which that rim counts in full, and where it ends
 WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
 SEEN = (0.3, 0.6)  #: visibility from which a texel of that rim is judged, and in full: what is hidden is unknown
@@ -94,7 +95,7 @@ def coverage(textures: Tensor, visible: Tensor) -> Tensor:
         if size != SIDE:
             seen = F.interpolate(seen, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=size > SIDE)
         logits = network(seen.to(precise(seen.device)).contiguous(memory_format=torch.channels_last))
-        logits = logits + HAIR * F.interpolate(_dark_rim(seen), (SIDE, SIDE), mode="bilinear", align_corners=False)
+        logits = logits + ODD * F.interpolate(_odd_rim(seen), (SIDE, SIDE), mode="bilinear", align_corners=False)
         sure = torch.sigmoid(SHARP * logits - SURE)
         if size != SIDE:
             sure = F.interpolate(sure, (size, size), mode="bilinear", align_corners=False)
@@ -120,19 +121,21 @@ def _lashless(size: int) -> F32:
 @cache
 def _rim() -> tuple[Tensor, Tensor, Tensor]:
     """On a grid of half `SIDE`, a row each: a plane's terms (P, 3), skin well within the face (P,) 0-1, and how much a
-    dark texel may be hair beside the face (P,) 0-1."""
+    texel may be beside the face (2, P) 0-1: a dark one, and one of another colour."""
     size = SIDE // 2
     deep, plain = depth(size), (importance(size) < 1.05) & (inside(size) > 0)
     near = np.clip((BESIDE[1] - deep) / (BESIDE[1] - BESIDE[0]), 0, 1) * (plain | ((deep > 0) & _beside_eyes(size)))
     y, x = np.mgrid[:size, :size].astype(np.float32) / size
     above = np.clip((BEARD[1] - y) / (BEARD[1] - BEARD[0]), 0, 1)
-    rows = np.stack([np.ones_like(x), x, y], -1), plain & (deep > WITHIN), near * above * _lashless(size)
+    near = near * _lashless(size)
+    rows = np.stack([np.ones_like(x), x, y], -1), plain & (deep > WITHIN), np.stack([near * above, near])
     terms, within, beside = (torch.from_numpy(np.asarray(row, np.float32)) for row in rows)
-    return terms.flatten(0, 1), within.flatten(), beside.flatten()
+    return terms.flatten(0, 1), within.flatten(), beside.flatten(1)
 
 
-def _dark_rim(seen: Tensor) -> Tensor:
-    """Where the rim of a face is darker than the light that falls on it explains, (N, 1, S / 2, S / 2) 0-1.
+def _odd_rim(seen: Tensor) -> Tensor:
+    """Where the rim of a face is darker than the light that falls on it explains, as hair is, or of another colour, as
+    the background is beside a cheek that turns away, (N, 1, S / 2, S / 2) 0-1.
 
     seen: packed textures (N, 4, `SIDE`, `SIDE`). The light is a plane fitted to the log brightness of the skin within,
     skin that lies far off counting less (iteratively reweighted least squares).
@@ -140,8 +143,8 @@ def _dark_rim(seen: Tensor) -> Tensor:
     small = F.avg_pool2d(seen.float(), 2)
     terms, within, beside = _rim()
     share = small[:, 3].flatten(1)
-    skin = 0.5 + (small[:, :3].mean(1).flatten(1) - 0.5) / share.clamp_min(SEEN[0])  # without the grey of the hidden
-    bright = (skin.clamp_min(0) + 0.03).log()
+    pixels = 0.5 + (small[:, :3].flatten(2) - 0.5) / share.clamp_min(SEEN[0])[:, None]  # without the grey of the hidden
+    bright = (pixels.mean(1).clamp_min(0) + 0.03).log()
     weight = start = within * (share > 0.5) + 1e-6
     for _ in range(4):
         square = torch.einsum("np,pi,pj->nij", weight, terms, terms) + 1e-5 * torch.eye(3)
@@ -150,9 +153,14 @@ def _dark_rim(seen: Tensor) -> Tensor:
         weight = start * torch.exp(-((darker / 0.25) ** 2))
     known = (start.sum(1, keepdim=True) > within.sum() / 4).float()  # else there is hardly any skin to compare with
     judged = known * ((share - SEEN[0]) / (SEEN[1] - SEEN[0])).clamp(0, 1)
-    dark = ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * beside * judged
-    grown = F.max_pool2d(dark.view(-1, 1, *small.shape[2:]), 9, 1, 4) * beside.view(1, 1, *small.shape[2:])
-    return F.avg_pool2d(grown, 3, 1, 1)  # hair ends softly
+    dark = ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * judged
+    tint = (pixels.clamp_min(0) + 0.03).log()
+    tint = tint - tint.mean(1, keepdim=True)
+    usual = (tint * weight[:, None]).sum(2, keepdim=True) / weight.sum(1)[:, None, None]
+    other = (((tint - usual).norm(dim=1) - OTHER[0]) / (OTHER[1] - OTHER[0])).clamp(0, 1) * judged
+    found = torch.stack([dark, other], 1) * beside
+    grown = F.max_pool2d(found.view(-1, 2, *small.shape[2:]), 9, 1, 4) * beside.view(1, 2, *small.shape[2:])
+    return F.avg_pool2d(grown.amax(1, keepdim=True), 3, 1, 1)  # hair ends softly
 
 
 def usual(covered: Tensor) -> Tensor:
