@@ -9,7 +9,7 @@ import doublecast
 
 ORDER = [
     "errors", "types", "events", "disk", "lock", "video", "weights", "faces", "faceset", "model", "film", "trust",
-    "metrics", "report", "production", "pipeline", "bench", "studio", "cli", "__main__",
+    "fidelity", "metrics", "report", "production", "pipeline", "bench", "studio", "cli", "__main__",
 ]  # fmt: skip
 ROOT = Path(doublecast.__file__).parent
 

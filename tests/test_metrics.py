@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from doublecast import metrics
+from doublecast import fidelity, metrics
 from doublecast.faces.geometry import align, canonical, pose
 from doublecast.metrics import Measure, Sample, Truth
 from doublecast.types import F32, F64, MESH, POINTS, U8, VECTOR, Crop, Face
@@ -189,17 +189,17 @@ def test_restlessness_needs_three_frames_in_a_row() -> None:
 def test_psnr_and_ssim_of_known_pairs() -> None:
     picture, mask = noise(1), np.zeros((64, 64), np.bool_)
     mask[8:40, 8:40] = True
-    assert metrics.psnr(picture, picture, mask) == float("inf")
-    assert metrics.ssim(picture, picture, mask) == pytest.approx(1)
+    assert fidelity.psnr(picture, picture, mask) == float("inf")
+    assert fidelity.ssim(picture, picture, mask) == pytest.approx(1)
     grey = np.full((64, 64, 3), 100, np.uint8)
-    assert metrics.psnr(grey, grey + np.uint8(5), mask) == pytest.approx(20 * np.log10(255 / 5))
+    assert fidelity.psnr(grey, grey + np.uint8(5), mask) == pytest.approx(20 * np.log10(255 / 5))
     outside = picture.copy()
     outside[50:] = 0  # beyond the reach of the window, so it does not count
-    assert metrics.psnr(outside, picture, mask) == float("inf")
-    assert metrics.ssim(outside, picture, mask) == pytest.approx(1)
-    assert metrics.ssim(noise(2), picture, mask) < 0.1
+    assert fidelity.psnr(outside, picture, mask) == float("inf")
+    assert fidelity.ssim(outside, picture, mask) == pytest.approx(1)
+    assert fidelity.ssim(noise(2), picture, mask) < 0.1
     constant = (2 * 100 * 105 + 6.5025) / (100**2 + 105**2 + 6.5025)  # no variance: only the luminance term is left
-    assert metrics.ssim(grey, grey + np.uint8(5), mask) == pytest.approx(constant)
+    assert fidelity.ssim(grey, grey + np.uint8(5), mask) == pytest.approx(constant)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_psnr_and_ssim_of_known_pairs() -> None:
 def test_pictures_that_cannot_be_compared(
     truth: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], message: str
 ) -> None:
-    for function in (metrics.psnr, metrics.ssim):
+    for function in (fidelity.psnr, fidelity.ssim):
         with pytest.raises(ValueError, match=message):
             function(noise(1), truth, mask)
 
@@ -250,19 +250,19 @@ def test_ms_ssim(side: int) -> None:
     picture = noise(1, side)
     mask = np.zeros((side, side), np.bool_)
     mask[side // 4 : -side // 4, side // 4 : -side // 4] = True
-    assert metrics.ms_ssim(picture, picture, mask) == pytest.approx(1)
+    assert fidelity.ms_ssim(picture, picture, mask) == pytest.approx(1)
     outside = picture.copy()
     outside[:2] = 0
     if side > 32:
-        assert metrics.ms_ssim(outside, picture, mask) > 0.95  # coarse windows reach over the edge
-    assert metrics.ms_ssim(noise(2, side), picture, mask) < 0.3
+        assert fidelity.ms_ssim(outside, picture, mask) > 0.95  # coarse windows reach over the edge
+    assert fidelity.ms_ssim(noise(2, side), picture, mask) < 0.3
 
 
 def test_ms_ssim_forgives_a_shift_more_than_ssim() -> None:
     ramp = np.kron(np.random.default_rng(3).integers(0, 256, (25, 25)), np.ones((8, 8)))
     picture = np.repeat(ramp[..., None], 3, 2).astype(np.uint8)
     mask, moved = np.ones((200, 200), np.bool_), np.roll(picture, 1, 1)
-    assert metrics.ms_ssim(moved, picture, mask) > metrics.ssim(moved, picture, mask)
+    assert fidelity.ms_ssim(moved, picture, mask) > fidelity.ssim(moved, picture, mask)
 
 
 def test_the_unswapped_actor_is_the_floor() -> None:
@@ -316,5 +316,5 @@ def test_floor_of_the_performers(shared: Path, pair: int, floor: float) -> None:
     scores = []
     for k in range(0, 30, 5):
         mask = np.unpackbits(packed[k])[: 512 * 512].reshape(512, 512).astype(np.bool_)
-        scores.append(metrics.psnr(actor[k], truth[k], mask))
+        scores.append(fidelity.psnr(actor[k], truth[k], mask))
     assert np.mean(scores) == pytest.approx(floor, abs=1.5)
