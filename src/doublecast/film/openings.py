@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from doublecast.film.shape import LIDS, Shape, lids_apart, upright
-from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, Drawing, layout, places, sample
+from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, Drawing, filled, places, sample
 from doublecast.types import F32, U8, Face
 
 SIDE = 512  #: of the texture in which the openings are cut out
@@ -36,15 +36,14 @@ class Openings:
 def _cut_out() -> tuple[F32, F32, F32]:
     """The inside of the lips and of both lids in the texture, float32 (`SIDE`, `SIDE`) 0-1 each."""
 
-    def filled(ring: list[int], reach: float) -> F32:
+    def cut(ring: list[int], reach: float) -> F32:
         grow = round(reach * SIDE)
-        mask = np.zeros((SIDE, SIDE), np.uint8)
-        cv2.fillPoly(mask, [np.round(layout().uv[ring] * SIDE - 0.5).astype(np.int32)], 255)
         kernel = np.ones((2 * abs(grow) + 1,) * 2, np.uint8)
-        mask = np.asarray(cv2.dilate(mask, kernel) if grow > 0 else cv2.erode(mask, kernel), np.uint8)
-        return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), SOFT * SIDE), np.float32)
+        inside = filled([ring], SIDE)
+        mask = cv2.dilate(inside, kernel) if grow > 0 else cv2.erode(inside, kernel)
+        return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SOFT * SIDE), np.float32)
 
-    return filled(MOUTH_INSIDE, -INSET), filled(EYE_RINGS[0], LASHES), filled(EYE_RINGS[1], LASHES)
+    return cut(MOUTH_INSIDE, -INSET), cut(EYE_RINGS[0], LASHES), cut(EYE_RINGS[1], LASHES)
 
 
 def openings(face: Face, actor: Shape) -> Openings:
