@@ -103,6 +103,24 @@ def test_a_snapshot_stays_when_its_checkpoint_goes(model: Path) -> None:
     assert content(model) == kept and [s.name for s in snapshots(model.parent)] == ["a"]
 
 
+def test_links_in_a_production_from_elsewhere_are_not_followed(model: Path) -> None:
+    """Or any file of the user would become a picture that the studio sends."""
+    secret = model.parent.parent / "secret.txt"
+    secret.write_text("precious")
+    save(model.parent, "a")
+    kept = model / "snapshots" / "a"
+    picture = kept / PREVIEWS / "00000100.png"
+    picture.unlink()
+    picture.symlink_to(secret)
+    with pytest.raises(OutputError, match="a link stands in the place of this file"):
+        restore(model.parent, "a")
+    assert not any(path.is_file() and path.read_bytes() == b"precious" for path in (model / PREVIEWS).glob("*"))
+    elsewhere = model.parent.parent / "elsewhere"
+    kept.rename(elsewhere)
+    kept.symlink_to(elsewhere)
+    assert [snapshot.name for snapshot in snapshots(model.parent) if snapshot.name == "a"] == []
+
+
 def test_without_hard_links_it_is_copied(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise OSError(95, "Operation not supported")

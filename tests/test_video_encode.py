@@ -163,15 +163,29 @@ def test_killed_at_any_moment(tmp_path: Path, long: Take) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp4", "out.mp4"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_full_disk(tmp_path: Path, long: Take) -> None:
+def test_full_disk(tmp_path: Path, long: Take, monkeypatch: pytest.MonkeyPatch) -> None:
     parts, out = tmp_path / "parts", tmp_path / "out.mp4"
     render(long, out, parts, stop=300)
-    (parts / "segment.part").symlink_to("/dev/full")
-    with pytest.raises(OutputError, match=r"out\.mp4: the disk is full; make room"):
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match=r"out\.mp4: the disk is full; make room"):
+        patch.setattr("doublecast.video.segments.os.fsync", full)
         render(long, out, parts)
     assert render(long, out, parts) == 240
     assert len(pixels(out)) == 560
+
+
+def test_a_link_in_the_place_of_a_part_is_not_written_through(tmp_path: Path, long: Take) -> None:
+    """A production from elsewhere may hold links to any file of the user."""
+    parts, out, mine = tmp_path / "parts", tmp_path / "out.mp4", tmp_path / "mine.txt"
+    mine.write_text("precious")
+    render(long, out, parts, stop=300)
+    (parts / "segment.part").unlink(missing_ok=True)
+    (parts / "segment.part").symlink_to(mine)
+    render(long, out, parts)
+    assert mine.read_text() == "precious" and len(pixels(out)) == 560
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -4,6 +4,7 @@ A snapshot's files are hard links where the disk has them, so it takes no room w
 are only ever written whole and never changed.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -114,7 +115,7 @@ def _found(job: Production) -> list[tuple[Snapshot, Path]]:
         (snapshot, path)
         for model in job.record.models
         for path in (job.folder / model / SNAPSHOTS).glob("[!.]*")
-        if (snapshot := _read(path, model)) is not None
+        if not path.is_symlink() and (snapshot := _read(path, model)) is not None
     ]
     return sorted(found, key=lambda pair: (pair[0].made, pair[0].name))
 
@@ -224,6 +225,9 @@ def _keep_log(model: Path, to: Path, step: int) -> None:
 
 
 def _link(source: Path, to: Path) -> None:
+    """OSError for a link, as a production from elsewhere may hold some to any file."""
+    if source.is_symlink():
+        raise OSError(errno.ELOOP, "a link stands in the place of this file", str(source))
     try:
         os.link(source, to)
     except FileNotFoundError:

@@ -140,7 +140,8 @@ class SegmentWriter:
         if self._context is None or self._file is None:
             self._context = av.CodecContext.create("libx264", "w")
             self._picture.configure(self._context)
-            self._file = self._temporary.open("wb")
+            self._temporary.unlink(missing_ok=True)  # perhaps a link to any file, in a production from elsewhere
+            self._file = self._temporary.open("xb")
             self._first, self._count, self._packets = index, 0, Packets([], [], [], duration)
         self._append(self._context.encode(frame))
         self._count, self._next, self._duration = self._count + 1, index + 1, duration
