@@ -390,6 +390,34 @@ def test_the_targets_own_performance_passes_and_what_it_never_did_does_not(monke
     assert exchange(fresh.to(torch.bfloat16)).dtype == torch.bfloat16
 
 
+def test_what_performance_and_light_explain_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look to the side that the target's footage does not have, and beside it a face that is none of theirs."""
+    rng = torch.Generator().manual_seed(1)
+    signs, slope = torch.randn(400, 1, generator=rng), torch.zeros(1, 32)
+    slope[0, 3] = 4.0
+    actor, target = (codes_of(200, n) + part @ slope for n, part in ((1, signs[:200]), (2, signs[200:])))
+    shown = [(part.double().numpy(), c.double().numpy()) for part, c in ((signs[:200], actor), (signs[200:], target))]
+    monkeypatch.setattr(person, "_side", lambda encoder, side, device: shown[side])
+    exchange = person.exchange(None, 0, 1, torch.device("cpu"))  # type: ignore[arg-type]
+    centre = target.mean(0)
+    aside, strange = centre + 6 * slope[0], centre + 30 * exchange.axes[20]
+    for code, low, high in ((aside, 0.9, 1.1), (strange, 0.0, 0.3)):
+        off = (exchange(code[None])[0] - exchange(centre[None])[0]).norm() / (code - centre).norm()
+        assert low < float(off) < high
+
+
+def test_where_eyes_look_is_read_off_irises() -> None:
+    points = people.head()
+    for iris, first, last in person.EYES:
+        points[iris] = (points[first] + points[last]) / 2
+    np.testing.assert_allclose(person._gaze(points), 0, atol=1e-6)
+    wide = float(np.linalg.norm(points[133, :2] - points[33, :2]))
+    aside = points.copy()
+    aside[[468, 473], 0] += 0.2 * wide
+    x, y = person._gaze(aside)
+    assert x == pytest.approx(0.2, abs=0.04) and abs(y) < 0.04
+
+
 def test_the_actor_goes_to_where_the_target_is(monkeypatch: pytest.MonkeyPatch) -> None:
     target, actor = codes_of(200, 1), codes_of(200, 2) + 20
     moved = learned(monkeypatch, actor, target)(actor)
@@ -410,15 +438,17 @@ def test_only_what_the_performance_does_not_explain_is_the_person() -> None:
     slopes, apart = rng.normal(size=(3, 6)), np.array([1.0, -2, 0, 0.5, 3, 0])
     calm, lively = rng.normal(0, 1, (300, 3)), rng.normal(2, 1, (200, 3))  # one of them smiles all the time
     noise = [0.05 * rng.normal(size=(n, 6)) for n in (300, 200)]
-    found = person.constants_apart((calm, calm @ slopes + noise[0]), (lively, lively @ slopes + apart + noise[1]))
-    assert np.abs(found - apart).max() < 0.15
+    groups = (calm, calm @ slopes + noise[0]), (lively, lively @ slopes + apart + noise[1])
+    found, by = person.constants_apart(*groups)
+    assert np.abs(found - apart).max() < 0.15 and np.abs(by - slopes).max() < 0.15, "signs deviate by 1 here"
     assert np.abs((lively @ slopes).mean(0) - (calm @ slopes).mean(0)).max() > 1, "means alone would tell otherwise"
 
 
 def test_a_sign_that_never_changes_explains_nothing() -> None:
     still = np.zeros((40, 2))
     codes = np.random.default_rng(0).normal(size=(40, 3))
-    assert person.constants_apart((still, codes), (still, codes + 2)) == pytest.approx([2, 2, 2])
+    apart, by = person.constants_apart((still, codes), (still, codes + 2))
+    assert apart == pytest.approx([2, 2, 2]) and not by.any()
 
 
 def test_pores_and_moles_last_and_highlights_do_not() -> None:

@@ -6,7 +6,8 @@ is turned and lit (shared slopes) and by who it is (a constant of each side): an
 difference of the constants is added to the actor's codes.
 
 What comes out may still be a code that the target's decoder never met, and then it draws what it never learned to: a
-shadow of hair on a bare forehead, a face with too much of everything. So codes are drawn in to where the target's are.
+shadow of hair on a bare forehead, a face with too much of everything. So what the performance and the light do not
+explain of a code is drawn in to where the target's are; what they do explain, as where the eyes look, stays whole.
 """
 
 from dataclasses import dataclass
@@ -21,23 +22,27 @@ from doublecast.model import augment
 from doublecast.model.augment import AugmentConfig
 from doublecast.model.material import spread, unwrapped
 from doublecast.model.networks import Encoder, pack
-from doublecast.types import F64
+from doublecast.types import F32, F64
 
 SAMPLES = 200  #: faces of each side
 RIDGE = 0.01  #: of the slopes, as part of the signs' variance
 USUAL, FAR = 1.0, 2.0  #: standard deviations of the target's codes to which a code is left alone, and that it never
 # lies beyond, along each of their main axes
+SLIGHT = 0.01  #: part of the largest effect of signs on codes below which it is noise
+EYES = ((468, 33, 133), (473, 362, 263))  #: mesh points: iris, corners
 FEW = 60  #: codes of the target below which its deviations are not known well, and count as larger
 NARROW = 0.3  #: least standard deviation of an axis, as part of the root mean square of those that vary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Faces of one side by which its codes are explained. textures: uint8 (n, 3, S, S), visible: uint8 (n, 1, S, S)."""
+    """Faces of one side by which its codes are explained. textures: uint8 (n, 3, S, S), visible: uint8 (n, 1, S, S).
+    gaze: float64 (n, 2), where the eyes look, see `_gaze`."""
 
     table: FaceTable
     textures: Tensor
     visible: Tensor
+    gaze: F64
 
 
 def samples(store: FaceStore, size: int) -> Samples:
@@ -46,7 +51,20 @@ def samples(store: FaceStore, size: int) -> Samples:
     table = table.where((table.person == 0) & table.kept)
     table = table.where(spread(len(table.id), SAMPLES))
     textures, visible, _ = unwrapped(store, table.id, size)
-    return Samples(table, textures, visible)
+    gaze = np.stack([_gaze(stored.face.points) for stored in store.load(table.id, crops=False)])
+    return Samples(table, textures, visible, gaze)
+
+
+def _gaze(points: F32) -> F64:
+    """Where both eyes look on average, by a face's points (478, 3): how far irises lie from the middle between the
+    corners, along these and across, in eye widths, float64 (2,)."""
+    found = []
+    for iris, first, last in EYES:
+        along = points[last, :2].astype(np.float64) - points[first, :2]
+        off = points[iris, :2] - (points[first, :2] + points[last, :2]) / 2
+        across = np.array([-along[1], along[0]])
+        found.append(np.array([off @ along, off @ across]) / max(float(along @ along), 1e-6))
+    return np.asarray(np.mean(found, axis=0), np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,39 +72,45 @@ class Exchange:
     """Codes of the actor become codes of the target doing the same. All float32 on one device.
 
     apart: what is added, (latent,). centre: mean of the target's codes, (latent,). axes: their main axes, one a row,
-    (latent, latent). spread: standard deviation along each, (latent,).
+    (latent, latent). spread: standard deviation along each, (latent,). slopes: what each sign of performance and light
+    adds to a code, (k, latent). signs: how these are read off a code, (latent, k).
     """
 
     apart: Tensor
     centre: Tensor
     axes: Tensor
     spread: Tensor
+    slopes: Tensor
+    signs: Tensor
 
     def __call__(self, codes: Tensor) -> Tensor:
         """Codes (N, latent) of the actor as the target's, of the same type."""
-        along = (codes.float() + self.apart - self.centre) @ self.axes.T / self.spread
+        off = codes.float() + self.apart - self.centre
+        explained = (off @ self.signs) @ self.slopes
+        along = (off - explained) @ self.axes.T / self.spread
         beyond = (along.abs() - USUAL).clamp_min(0) / (FAR - USUAL)
         drawn_in = along.clamp(-USUAL, USUAL) + along.sign() * (FAR - USUAL) * torch.tanh(beyond)
-        return ((drawn_in * self.spread) @ self.axes + self.centre).to(codes.dtype)
+        return ((drawn_in * self.spread) @ self.axes + explained + self.centre).to(codes.dtype)
 
 
 def exchange(encoder: Encoder, actor: Samples, target: Samples, device: torch.device) -> Exchange:
     """Learn how to exchange one person for the other in the codes of an encoder in float32."""
     sides = [_side(encoder, side, device) for side in (actor, target)]
-    apart, (_, codes) = constants_apart(*sides), sides[1]
+    (apart, slopes), (_, codes) = constants_apart(*sides), sides[1]
     centre = codes.mean(0)
     _, sizes, axes = np.linalg.svd(codes - centre, full_matrices=True)
     known = sizes / np.sqrt(len(codes))
     spread = np.full(len(axes), max(NARROW * float(np.sqrt((known**2).mean())), 1e-6))
     spread[: len(known)] = np.maximum(known, spread[: len(known)])
     spread *= 1 + (FEW / len(codes)) ** 2
-    return Exchange(*(torch.from_numpy(x.astype(np.float32)).to(device) for x in (apart, centre, axes, spread)))
+    parts = (apart, centre, axes, spread, slopes, np.linalg.pinv(slopes, rcond=SLIGHT))
+    return Exchange(*(torch.from_numpy(x.astype(np.float32)).to(device) for x in parts))
 
 
-def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> F64:
-    """How far the constants of two groups lie apart when both have the same slopes, float64 (m,).
+def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> tuple[F64, F64]:
+    """How far the constants of two groups lie apart when both have the same slopes, float64 (m,), and these, (k, m).
 
-    Each group: signs (n, k) and codes (n, m). Slopes by ridge regression within the groups.
+    Each group: signs (n, k) and codes (n, m). Slopes by ridge regression within the groups, per deviation of a sign.
     """
     within = [(signs - signs.mean(0), codes - codes.mean(0)) for signs, codes in (actor, target)]
     x, z = (np.concatenate([group[k] for group in within]) for k in (0, 1))
@@ -95,7 +119,7 @@ def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> F64:
     slopes = np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(x.shape[1]), x.T @ z)
     first, second = (codes.mean(0) - (signs.mean(0) / scale) @ slopes for signs, codes in (actor, target))
     apart: F64 = second - first
-    return apart
+    return apart, slopes
 
 
 def _side(encoder: Encoder, side: Samples, device: torch.device) -> tuple[F64, F64]:
@@ -109,7 +133,7 @@ def _side(encoder: Encoder, side: Samples, device: torch.device) -> tuple[F64, F
             signs.append(_light(lit, v[rows]))
             seen = pack(lit, v[rows]).to(device).contiguous(memory_format=torch.channels_last)
             codes.append(encoder(seen).cpu().double().numpy())
-    return np.hstack([_performance(side.table), np.concatenate(signs)]), np.concatenate(codes)
+    return np.hstack([side.gaze, _performance(side.table), np.concatenate(signs)]), np.concatenate(codes)
 
 
 def _performance(table: FaceTable) -> F64:
