@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from doublecast.disk import key_of
@@ -12,7 +14,7 @@ from doublecast.pipeline import train as pipeline
 from doublecast.pipeline.curate import _key
 from doublecast.pipeline.log import LOG, read_log
 from doublecast.pipeline.material import material
-from doublecast.pipeline.train import _keep, model_folder
+from doublecast.pipeline.train import _keep, fitting_size, model_folder
 from doublecast.production import SIDES, Production, TakeInput
 
 
@@ -87,3 +89,32 @@ def test_a_size_is_found_with_the_prior_and_without(job: Production) -> None:
     (scratch / "checkpoint").write_text("trained on")
     trained(job, 96)
     assert model_folder(job, 128) == scratch and model_folder(job).name == "model-96"
+
+
+@pytest.mark.parametrize(
+    ("actor", "target", "minutes", "size"),
+    [(300, 300, 10, 192), (300, 200, 10, 128), (200, 300, 10, 128), (300, 300, 2, 128), (None, 300, 10, 128)],
+)
+def test_close_ups_get_the_larger_model_where_there_is_time(
+    job: Production, monkeypatch: pytest.MonkeyPatch, actor: float | None, target: float, minutes: float, size: int
+) -> None:
+    def store(folder: Path) -> SimpleNamespace:
+        mine = {"actor": actor, "target": target}[folder.name]
+        sizes = np.array([] if mine is None else [mine - 40, mine, mine + 40, 900, 900, 900, 900], np.float32)
+        person = np.array([0, 0, 0, 1, 1, 0, 0])[: len(sizes)]
+        kept = np.array([True] * 5 + [False] * 2)[: len(sizes)]
+        return SimpleNamespace(table=lambda: SimpleNamespace(size=sizes, person=person, kept=kept))
+
+    monkeypatch.setattr(pipeline, "FaceStore", store)
+    assert fitting_size(job, material(job), minutes) == size
+
+
+def test_a_model_that_is_there_goes_on(job: Production) -> None:
+    """Whatever the faces are, or training that was killed would begin anew."""
+    trained(job, 96)
+    trained(job, 256)
+    trained(job, 192, prior=False)
+    assert fitting_size(job, material(job), 10) == 256
+    assert fitting_size(job, material(job, prior=False), 10) == 192
+    del job.record.options["model"]  # killed in the first training of all
+    assert fitting_size(job, material(job), 10) == 256

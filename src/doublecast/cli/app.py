@@ -51,7 +51,10 @@ class Device(StrEnum):
 
 
 Minutes = Annotated[float, typer.Option(min=0.01, help="Training time over all runs; more goes on training.")]
-SizeOption = Annotated[Size, typer.Option(help="Side of the network's picture of the face, in pixels.")]
+SizeOption = Annotated[
+    Size | None,
+    typer.Option(help="Side of the network's picture of the face, in pixels. [default: 128, or 192 for close-ups]"),
+]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA, then MPS, then the CPU.")]
 FaceOption = Annotated[int | None, typer.Option(min=0, help="Number of the person, where several are equally present.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
@@ -86,7 +89,7 @@ def swap(
     target: Annotated[str, typer.Argument(help="Take of the person whose face is wanted.")],
     output: Output,
     minutes: Minutes = 10.0,
-    size: SizeOption = Size.middle,
+    size: SizeOption = None,
     work: Annotated[Path | None, typer.Option(help="Production folder. [default: beside the output]")] = None,
     device: DeviceOption = Device.auto,
     from_scratch: FromScratch = False,
@@ -119,10 +122,14 @@ def swap(
         actors, targets, output, as_json=json,
         actor_consent=answered(folder, SideName.actor, actors, actor_consent),
         target_consent=answered(folder, SideName.target, targets, target_consent),
-        minutes=minutes, size=int(size.value), work=work, device=device.value, prior=not from_scratch,
+        minutes=minutes, size=_size(size), work=work, device=device.value, prior=not from_scratch,
         actor_face=actor_face, target_face=target_face, overwrite=overwrite, signer=_signer(cert, key),
         label=label_of(label, label_corner, label_language, label_text, label_font),
     )  # fmt: skip
+
+
+def _size(size: Size | None) -> int | None:
+    return None if size is None else int(size.value)
 
 
 def _signer(cert: Path | None, key: Path | None) -> Any:
@@ -198,7 +205,7 @@ def extract(
 def train(
     production: Job,
     minutes: Minutes = 10.0,
-    size: SizeOption = Size.middle,
+    size: SizeOption = None,
     device: DeviceOption = Device.auto,
     from_scratch: FromScratch = False,
     json: Json = False,
@@ -208,7 +215,7 @@ def train(
 
     with Display(errors()) as display:
         checkpoint = run(
-            production, minutes=minutes, size=int(size.value), device=device.value, prior=not from_scratch,
+            production, minutes=minutes, size=_size(size), device=device.value, prior=not from_scratch,
             on_event=display,
         )  # fmt: skip
     show({"checkpoint": checkpoint}, [f"checkpoint: {checkpoint}"], as_json=json)
@@ -236,7 +243,7 @@ def convert(
     signer = _signer(cert, key)
     with Display(errors()) as display:
         films = run(
-            production, output, size=None if size is None else int(size.value),
+            production, output, size=_size(size),
             label=label_of(label, label_corner, label_language, label_text, label_font),
             device=device.value, overwrite=overwrite, signer=signer, on_event=display,
         )  # fmt: skip

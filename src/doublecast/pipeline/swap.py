@@ -15,7 +15,7 @@ from doublecast.pipeline.curate import curate_side, warn_if_same
 from doublecast.pipeline.extract import extract_side
 from doublecast.pipeline.report import write_report
 from doublecast.pipeline.takes import outputs
-from doublecast.pipeline.train import train
+from doublecast.pipeline.train import USUAL, train
 from doublecast.production import RECORD, SIDES, Production
 from doublecast.trust import Label, Signer, check_output
 from doublecast.video import Take, find_takes
@@ -38,7 +38,7 @@ def swap(
     output: Path | str,
     *,
     minutes: float = 10.0,
-    size: int = 128,
+    size: int | None = None,
     config: TrainConfig | None = None,
     work: Path | str | None = None,
     device: str = "auto",
@@ -55,9 +55,10 @@ def swap(
     """Replace the actor's face by the target's in every video of the actor.
 
     actor, target: files, folders or globs; all of one side show one person (others may be in shot). output: see
-    `convert`. minutes: training time over all runs. size: of the network's picture of the face: 96, 128, 192 or 256.
-    prior: start from the package's weights; False: from scratch. config: more options of training; replaces minutes,
-    size and prior. work: production folder, by default beside the output.
+    `convert`. minutes: training time over all runs. size: of the network's picture of the face: 96, 128, 192 or 256,
+    by default what fits the faces, see `train.fitting_size`. prior: start from the package's weights; False: from
+    scratch. config: more options of training; replaces minutes, size and prior. work: production folder, by default
+    beside the output.
     actor_face, target_face: number of the person on the contact sheet, where several are about equally present.
     label: see `convert`.
     actor_consent, target_consent: on what basis that person's face is used, BASIS or BASIS:DETAIL (see
@@ -70,7 +71,9 @@ def swap(
     ConsentError, RefusedError, KeysError.
     """
     output, label, signer = Path(output), label or Label(), signer or Signer.own()
-    config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
+    plan = config or TrainConfig(size=size or USUAL, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
+    if size is not None:
+        config = plan
     actors, targets = find_takes(_listed(actor)), find_takes(_listed(target))
     refuse_inputs(outputs(actors, output), [*actors, *targets])
     folder = Path(work) if work is not None else default_work(output)
@@ -84,7 +87,7 @@ def swap(
     with Production(folder) as job, working(job, "swap", on_event) as tell, disk_errors(folder):
         asked = key_of(
             "swap", [t.key() for t in actors], [t.key() for t in targets], actor_face, target_face,
-            config.size, config.minutes, config.steps, config.seed, config.prior, label.key,
+            None if config is None else plan.size, plan.minutes, plan.steps, plan.seed, plan.prior, label.key,
         )  # fmt: skip
         _check_outputs(job, actors, output, asked, overwrite)
         for side, basis in bases:
@@ -94,9 +97,9 @@ def swap(
         curate_side(job, "actor", face=actor_face, on_event=tell)
         curate_side(job, "target", face=target_face, on_event=tell)
         warn_if_same(job, tell)
-        train(job, config=config, on_event=tell)
+        train(job, config=config, minutes=minutes, device=device, prior=prior, on_event=tell)
         films = convert_takes(
-            job, output, asked=asked, device=config.device, label=label, overwrite=overwrite, signer=signer,
+            job, output, asked=asked, device=plan.device, label=label, overwrite=overwrite, signer=signer,
             on_event=tell,
         )  # fmt: skip
         report = write_report(job, films, label=label, on_event=tell)

@@ -1,7 +1,10 @@
 """Facesets -> checkpoints, under the production's record; steps and previews are kept for the report."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from doublecast.disk import disk_errors, key_of, open_own
 from doublecast.errors import ModelError, ProductionError
@@ -18,6 +21,9 @@ from doublecast.pipeline.material import material
 from doublecast.production import SIDES, Production, opened
 from doublecast.trust import Label, Statement, save_picture
 
+USUAL, LARGER = 128, 192  #: sizes of models
+CLOSE = 250.0  #: pixels that both people's faces are high, from which the larger one shows more of them
+ENOUGH = 5.0  #: minutes from which it has seen enough of them
 PREVIEW = Statement("a preview of training; the pictures of each pair's right side are made by a network")
 
 
@@ -26,22 +32,25 @@ def train(
     *,
     config: TrainConfig | None = None,
     minutes: float = 10.0,
-    size: int = 128,
+    size: int | None = None,
     device: str = "auto",
     prior: bool = True,
     on_event: Listener = ignore,
 ) -> Path:
     """Train, or go on training, until the budget is spent over all runs; returns the newest checkpoint.
 
-    config: everything that can be chosen; without it one is made of minutes, size (96, 128, 192 or 256), device and
-    prior (see `TrainConfig`). Each size, with prior or without, has a model folder of its own; a larger budget
-    continues the model that is there.
+    config: everything that can be chosen; without it one is made of minutes, size (96, 128, 192 or 256, by default
+    `fitting_size`), device and prior (see `TrainConfig`). Each size, with prior or without, has a model folder of its
+    own; a larger budget continues the model that is there.
     Raises ProductionError (a side has no faces yet), NoFaceError (too few), ModelError (checkpoint does not fit),
     ConsentError (see `pipeline.consent`), RefusedError (sexual imagery in a take that was not checked yet).
     """
-    config = config or TrainConfig(size=size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
+    chosen = config is not None or size is not None
+    config = config or TrainConfig(size=size or USUAL, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
     with opened(production) as job, working(job, "train", on_event) as tell, disk_errors(job.folder):
         used = material(job, prior=config.prior)
+        if not chosen:
+            config = replace(config, size=fitting_size(job, used, config.minutes))
         check_consent(job, tell)
         check_guard(job, tell)
         folder = job.model(config.size, used)
@@ -59,6 +68,24 @@ def train(
         job.record.options["model"] = folder.name
         job.save()
         return checkpoint
+
+
+def fitting_size(job: Production, used: str, minutes: float) -> int:
+    """The size of a model for which nobody chose one.
+
+    That of the model of this material (``used``) that is there, trained last, as it goes on; else 192 where a budget of
+    so many minutes is enough for it and the faces of both people are close-ups; else 128.
+    """
+    models, last = job.record.models, job.record.options.get("model")
+    for name in (last, *reversed(models)):
+        if isinstance(name, str) and name in models and models[name].material == used:
+            return models[name].size
+    heights = []
+    for side in SIDES:
+        table = FaceStore(job.side(side)).table()
+        mine = table.size[(table.person == 0) & table.kept]
+        heights.append(float(np.median(mine)) if len(mine) else 0.0)
+    return LARGER if minutes >= ENOUGH and min(heights) >= CLOSE else USUAL
 
 
 def is_spent(checkpoint: Path, config: TrainConfig) -> bool:

@@ -76,7 +76,7 @@ class Wish(_Plain):
     actor: Person
     target: Person
     minutes: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = 10.0
-    size: Literal[96, 128, 192, 256] = 128
+    size: Literal[96, 128, 192, 256] | None = None
     label: LabelWish = LabelWish()
     then: Literal["film", "faces"] = "film"
 

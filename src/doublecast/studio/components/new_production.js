@@ -24,7 +24,7 @@ export default {
           <p v-if="errors.minutes" class="pc-error" role="alert">{{ errors.minutes }}</p></div>
         <details class="pc-advanced"><summary>Advanced</summary>
           <div class="pc-field"><label for="size">Size of the face the network sees</label>
-            <select id="size" v-model.number="size"><option v-for="n in [96, 128, 192, 256]" :key="n" :value="n">{{ n }} pixels{{ n === 128 ? ' (usual)' : '' }}</option></select></div>
+            <select id="size" v-model="size"><option :value="null">What fits the faces (usual)</option><option v-for="n in [96, 128, 192, 256]" :key="n" :value="n">{{ n }} pixels</option></select></div>
           <div class="pc-field"><label for="style">Visible label</label>
             <select id="style" v-model="style"><option v-for="(words, key) in styles" :key="key" :value="key">{{ words }}</option></select>
             <p v-if="style === 'none'" class="dc-dim">The invisible mark and the signed record stay. Many countries ask for a visible label when such a film is shown.</p></div>
@@ -40,7 +40,7 @@ export default {
         <span class="dc-dim" role="status">{{ status }}</span>
       </div>
     </form>`,
-  data: () => ({ name: "", named: false, minutes: 10, size: 128, style: "corner", styles: STYLES, language: "en", errors: {}, sending: false, sides: { actor: nobody(), target: nobody() } }),
+  data: () => ({ name: "", named: false, minutes: 10, size: null, style: "corner", styles: STYLES, language: "en", errors: {}, sending: false, sides: { actor: nobody(), target: nobody() } }),
   computed: {
     busy() { return this.sides.actor.busy || this.sides.target.busy; },
     waits() { return this.busy || this.sending; },
