@@ -451,6 +451,13 @@ def test_a_sign_that_never_changes_explains_nothing() -> None:
     assert apart == pytest.approx([2, 2, 2]) and not by.any()
 
 
+def test_signs_that_do_nothing_to_codes_leave_nothing_whole() -> None:
+    rng = np.random.default_rng(0)
+    for count in (3, 20, 200):
+        groups = [(rng.normal(size=(count, 15)), rng.normal(size=(count, 64))) for _ in range(2)]
+        assert not person.constants_apart(*groups)[1].any()
+
+
 def test_pores_and_moles_last_and_highlights_do_not() -> None:
     rng = np.random.default_rng(0)
     faces = [rng.normal(0, 0.01, (detail.SIDE, detail.SIDE)).astype(np.float32) for _ in range(9)]

@@ -201,6 +201,10 @@ def test_light_from_one_side_makes_no_odd_rim() -> None:
     seen = torch.full((1, 1, SIDE, SIDE), 255, dtype=torch.uint8)
     lit = torch.exp(torch.linspace(0, -1.2, SIDE)).expand(1, 3, SIDE, SIDE) * 0.9
     assert occlusion._odd_rim(pack(lit, seen)).max() < 0.1
+    both = lit.clone()
+    both[0, 0] *= torch.linspace(0.6, 1.1, SIDE)
+    both[0, 2] *= torch.linspace(1.1, 0.6, SIDE)
+    assert occlusion._odd_rim(pack(both, seen)).max() < 0.1, "light of two colours from both sides"
     half = seen.clone()
     half[..., :40] = 0
     assert occlusion._odd_rim(pack(lit, half)).max() < 0.1, "what is hidden is grey, not dark"

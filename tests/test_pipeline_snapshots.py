@@ -115,6 +115,15 @@ def test_links_in_a_production_from_elsewhere_are_not_followed(model: Path) -> N
     with pytest.raises(OutputError, match="a link stands in the place of this file"):
         restore(model.parent, "a")
     assert not any(path.is_file() and path.read_bytes() == b"precious" for path in (model / PREVIEWS).glob("*"))
+    picture.unlink()
+    for place in (kept / LOG, kept / PREVIEWS):
+        away = model.parent.parent / place.name
+        place.rename(away)
+        place.symlink_to(away)
+        with pytest.raises(OutputError, match="a link stands"):
+            restore(model.parent, "a")
+        place.unlink()
+        away.rename(place)
     elsewhere = model.parent.parent / "elsewhere"
     kept.rename(elsewhere)
     kept.symlink_to(elsewhere)

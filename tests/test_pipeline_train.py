@@ -13,7 +13,7 @@ from doublecast.events import Step
 from doublecast.pipeline import train as pipeline
 from doublecast.pipeline.curate import _key
 from doublecast.pipeline.log import LOG, read_log
-from doublecast.pipeline.material import material
+from doublecast.pipeline.material import material, noted_size
 from doublecast.pipeline.train import _keep, fitting_size, model_folder
 from doublecast.production import SIDES, Production, TakeInput
 
@@ -107,6 +107,9 @@ def test_close_ups_get_the_larger_model_where_there_is_time(
 
     monkeypatch.setattr(pipeline, "FaceStore", store)
     assert fitting_size(job, material(job), minutes) == size
+    trained(job, 256)  # asked for
+    actor = target = 100  # much is dropped
+    assert fitting_size(job, material(job), 100) == size, "the same command goes on with the same model"
 
 
 def test_a_model_that_is_there_goes_on(job: Production) -> None:
@@ -116,5 +119,4 @@ def test_a_model_that_is_there_goes_on(job: Production) -> None:
     trained(job, 192, prior=False)
     assert fitting_size(job, material(job), 10) == 256
     assert fitting_size(job, material(job, prior=False), 10) == 192
-    del job.record.options["model"]  # killed in the first training of all
-    assert fitting_size(job, material(job), 10) == 256
+    assert noted_size(Production(job.folder, lock=False), material(job)) == 256

@@ -19,7 +19,7 @@ from doublecast.video.colour import Colour, Converter, plane
 from doublecast.video.mux import assemble
 from doublecast.video.orient import Orientation
 from doublecast.video.planes import padded_copy, put
-from doublecast.video.segments import SegmentStore
+from doublecast.video.segments import SegmentStore, SegmentWriter
 
 SMOOTH = Colour("bt709", False)
 
@@ -167,11 +167,11 @@ def test_full_disk(tmp_path: Path, long: Take, monkeypatch: pytest.MonkeyPatch) 
     parts, out = tmp_path / "parts", tmp_path / "out.mp4"
     render(long, out, parts, stop=300)
 
-    def full(handle: int) -> None:
+    def full(self: SegmentWriter, packets: list[object]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(OutputError, match=r"out\.mp4: the disk is full; make room"):
-        patch.setattr("doublecast.video.segments.os.fsync", full)
+        patch.setattr(SegmentWriter, "_append", full)
         render(long, out, parts)
     assert render(long, out, parts) == 240
     assert len(pixels(out)) == 560
@@ -186,6 +186,20 @@ def test_a_link_in_the_place_of_a_part_is_not_written_through(tmp_path: Path, lo
     (parts / "segment.part").symlink_to(mine)
     render(long, out, parts)
     assert mine.read_text() == "precious" and len(pixels(out)) == 560
+
+
+@pytest.mark.parametrize("linked", ["parts", "parts/one"])
+def test_a_link_in_the_place_of_a_renders_folder_is_refused(tmp_path: Path, long: Take, linked: str) -> None:
+    """Or all that lies there would be deleted."""
+    pictures = tmp_path / "Pictures"
+    (pictures / "one").mkdir(parents=True)
+    (pictures / "one" / "a.png").write_text("precious")
+    place = tmp_path / linked
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(pictures if linked == "parts" else pictures / "one")
+    with pytest.raises((OSError, OutputError), match="a link stands in the place of this folder"):
+        render(long, tmp_path / "out.mp4", tmp_path / "parts" / "one")
+    assert (pictures / "one" / "a.png").read_text() == "precious"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -53,7 +53,10 @@ class Device(StrEnum):
 Minutes = Annotated[float, typer.Option(min=0.01, help="Training time over all runs; more goes on training.")]
 SizeOption = Annotated[
     Size | None,
-    typer.Option(help="Side of the network's picture of the face, in pixels. [default: 128, or 192 for close-ups]"),
+    typer.Option(
+        help="Side of the network's picture of the face, in pixels. "
+        "[default: 192 for close-ups and five minutes or more, else 128; then always the same]"
+    ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA, then MPS, then the CPU.")]
 FaceOption = Annotated[int | None, typer.Option(min=0, help="Number of the person, where several are equally present.")]

@@ -28,7 +28,7 @@ SAMPLES = 200  #: faces of each side
 RIDGE = 0.01  #: of the slopes, as part of the signs' variance
 USUAL, FAR = 1.0, 2.0  #: standard deviations of the target's codes to which a code is left alone, and that it never
 # lies beyond, along each of their main axes
-SLIGHT = 0.01  #: part of the largest effect of signs on codes below which it is noise
+SURE = 2.0  #: times as large as by chance what signs do to codes must be, to count
 EYES = ((468, 33, 133), (473, 362, 263))  #: mesh points: iris, corners
 FEW = 60  #: codes of the target below which its deviations are not known well, and count as larger
 NARROW = 0.3  #: least standard deviation of an axis, as part of the root mean square of those that vary
@@ -56,15 +56,15 @@ def samples(store: FaceStore, size: int) -> Samples:
 
 
 def _gaze(points: F32) -> F64:
-    """Where both eyes look on average, by a face's points (478, 3): how far irises lie from the middle between the
-    corners, along these and across, in eye widths, float64 (2,)."""
-    found = []
+    """Where both eyes look, by a face's points (478, 3): how far irises lie from the middle between the corners, along
+    these and across, in eye widths, float64 (2,). The eye that is seen wider counts more."""
+    total, wide = np.zeros(2), 1e-6
     for iris, first, last in EYES:
         along = points[last, :2].astype(np.float64) - points[first, :2]
         off = points[iris, :2] - (points[first, :2] + points[last, :2]) / 2
-        across = np.array([-along[1], along[0]])
-        found.append(np.array([off @ along, off @ across]) / max(float(along @ along), 1e-6))
-    return np.asarray(np.mean(found, axis=0), np.float64)
+        total += off @ along, off @ np.array([-along[1], along[0]])
+        wide += float(along @ along)
+    return total / wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,14 +103,15 @@ def exchange(encoder: Encoder, actor: Samples, target: Samples, device: torch.de
     spread = np.full(len(axes), max(NARROW * float(np.sqrt((known**2).mean())), 1e-6))
     spread[: len(known)] = np.maximum(known, spread[: len(known)])
     spread *= 1 + (FEW / len(codes)) ** 2
-    parts = (apart, centre, axes, spread, slopes, np.linalg.pinv(slopes, rcond=SLIGHT))
+    parts = (apart, centre, axes, spread, slopes, np.linalg.pinv(slopes, rcond=1e-6))
     return Exchange(*(torch.from_numpy(x.astype(np.float32)).to(device) for x in parts))
 
 
 def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> tuple[F64, F64]:
     """How far the constants of two groups lie apart when both have the same slopes, float64 (m,), and these, (k, m).
 
-    Each group: signs (n, k) and codes (n, m). Slopes by ridge regression within the groups, per deviation of a sign.
+    Each group: signs (n, k) and codes (n, m). Slopes by ridge regression within the groups, per deviation of a sign;
+    what comes back of them is what signs surely do.
     """
     within = [(signs - signs.mean(0), codes - codes.mean(0)) for signs, codes in (actor, target)]
     x, z = (np.concatenate([group[k] for group in within]) for k in (0, 1))
@@ -119,7 +120,11 @@ def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> tuple[F6
     slopes = np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(x.shape[1]), x.T @ z)
     first, second = (codes.mean(0) - (signs.mean(0) / scale) @ slopes for signs, codes in (actor, target))
     apart: F64 = second - first
-    return apart, slopes
+    more = len(x) - x.shape[1] - 2  # faces than signs
+    chance = np.sqrt(((z - x @ slopes) ** 2).sum() / more / len(x)) if more >= x.shape[1] else np.inf
+    rows, sizes, columns = np.linalg.svd(slopes, full_matrices=False)
+    sizes = np.where(sizes > SURE * chance, sizes, 0)
+    return apart, (rows * sizes) @ columns
 
 
 def _side(encoder: Encoder, side: Samples, device: torch.device) -> tuple[F64, F64]:

@@ -138,7 +138,8 @@ def _odd_rim(seen: Tensor) -> Tensor:
     the background is beside a cheek that turns away, (N, 1, S / 2, S / 2) 0-1.
 
     seen: packed textures (N, 4, `SIDE`, `SIDE`). The light is a plane fitted to the log brightness of the skin within,
-    skin that lies far off counting less (iteratively reweighted least squares).
+    skin that lies far off counting less (iteratively reweighted least squares), and one to its tint, as light of two
+    colours may fall from both sides.
     """
     small = F.avg_pool2d(seen.float(), 2)
     terms, within, beside = _rim()
@@ -156,8 +157,9 @@ def _odd_rim(seen: Tensor) -> Tensor:
     dark = ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * judged
     tint = (pixels.clamp_min(0) + 0.03).log()
     tint = tint - tint.mean(1, keepdim=True)
-    usual = (tint * weight[:, None]).sum(2, keepdim=True) / weight.sum(1)[:, None, None]
-    other = (((tint - usual).norm(dim=1) - OTHER[0]) / (OTHER[1] - OTHER[0])).clamp(0, 1) * judged
+    planes = torch.linalg.solve(square, torch.einsum("np,pi,ncp->nic", weight, terms, tint))
+    apart = (tint - torch.einsum("nic,pi->ncp", planes, terms)).norm(dim=1)
+    other = ((apart - OTHER[0]) / (OTHER[1] - OTHER[0])).clamp(0, 1) * judged
     found = torch.stack([dark, other], 1) * beside
     grown = F.max_pool2d(found.view(-1, 2, *small.shape[2:]), 9, 1, 4) * beside.view(1, 2, *small.shape[2:])
     return F.avg_pool2d(grown.amax(1, keepdim=True), 3, 1, 1)  # hair ends softly

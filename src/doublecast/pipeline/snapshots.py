@@ -75,6 +75,9 @@ def restore(folder: Path | str, name: str) -> Snapshot:
             if later.name > f"checkpoint-{snapshot.step:08d}":
                 shutil.rmtree(later, ignore_errors=True)
         log = kept / LOG
+        with _told(model):
+            _refuse_link(log)
+            _refuse_link(kept / PREVIEWS)
         atomic_write(model / LOG, log.read_bytes() if log.exists() else b"")
         with _told(model), _whole(model / PREVIEWS, replaces=True) as partial:
             for picture in sorted((kept / PREVIEWS).glob("*.png")):
@@ -225,15 +228,19 @@ def _keep_log(model: Path, to: Path, step: int) -> None:
 
 
 def _link(source: Path, to: Path) -> None:
-    """OSError for a link, as a production from elsewhere may hold some to any file."""
-    if source.is_symlink():
-        raise OSError(errno.ELOOP, "a link stands in the place of this file", str(source))
+    _refuse_link(source)
     try:
         os.link(source, to)
     except FileNotFoundError:
         raise
     except OSError:  # a disk without hard links
         shutil.copy2(source, to)
+
+
+def _refuse_link(path: Path) -> None:
+    """OSError for a link, as a production from elsewhere may hold some to any file."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "a link stands in the place of this file", str(path))
 
 
 @contextmanager

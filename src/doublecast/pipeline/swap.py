@@ -71,7 +71,7 @@ def swap(
     ConsentError, RefusedError, KeysError.
     """
     output, label, signer = Path(output), label or Label(), signer or Signer.own()
-    plan = config or TrainConfig(size=size or USUAL, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
+    plan = config or TrainConfig(size=USUAL if size is None else size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
     if size is not None:
         config = plan
     actors, targets = find_takes(_listed(actor)), find_takes(_listed(target))

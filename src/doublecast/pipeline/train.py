@@ -17,7 +17,7 @@ from doublecast.pipeline.activity import working
 from doublecast.pipeline.consent import check_consent
 from doublecast.pipeline.guard import check_guard
 from doublecast.pipeline.log import LOG, PREVIEWS, log_text
-from doublecast.pipeline.material import material
+from doublecast.pipeline.material import material, note_size, noted_size
 from doublecast.production import SIDES, Production, opened
 from doublecast.trust import Label, Statement, save_picture
 
@@ -46,7 +46,7 @@ def train(
     ConsentError (see `pipeline.consent`), RefusedError (sexual imagery in a take that was not checked yet).
     """
     chosen = config is not None or size is not None
-    config = config or TrainConfig(size=size or USUAL, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
+    config = config or TrainConfig(size=USUAL if size is None else size, minutes=minutes, device=device, prior=prior)  # type: ignore[arg-type]  # it checks
     with opened(production) as job, working(job, "train", on_event) as tell, disk_errors(job.folder):
         used = material(job, prior=config.prior)
         if not chosen:
@@ -71,15 +71,23 @@ def train(
 
 
 def fitting_size(job: Production, used: str, minutes: float) -> int:
-    """The size of a model for which nobody chose one.
+    """The size of a model for which nobody chose one, the same for all time once it is known.
 
-    That of the model of this material (``used``) that is there, trained last, as it goes on; else 192 where a budget of
-    so many minutes is enough for it and the faces of both people are close-ups; else 128.
+    192 where a budget of so many minutes is enough for it and the faces of both people are close-ups, else 128. Where a
+    model of this material (``used``) is there already, its size, that of the one trained last.
     """
+    known = noted_size(job, used)
+    if known is not None:
+        return known
     models, last = job.record.models, job.record.options.get("model")
-    for name in (last, *reversed(models)):
-        if isinstance(name, str) and name in models and models[name].material == used:
-            return models[name].size
+    there = [name for name in (last, *reversed(models)) if isinstance(name, str) and name in models]
+    sizes = [models[name].size for name in there if models[name].material == used]
+    size = sizes[0] if sizes else _fitting(job, minutes)
+    note_size(job, used, size)
+    return size
+
+
+def _fitting(job: Production, minutes: float) -> int:
     heights = []
     for side in SIDES:
         table = FaceStore(job.side(side)).table()

@@ -4,6 +4,7 @@ A segment is a file of H.264 packets (Annex B, one after another) and a JSON fil
 JSON file is written last: where it lies, the segment is complete.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -72,9 +73,15 @@ class Packets:
 
 
 class SegmentStore:
-    """The folder of one render. What one with another ``identity`` left there is ignored, and gone after `claim`."""
+    """The folder of one render. What one with another ``identity`` left there is ignored, and gone after `claim`.
+
+    Raises OSError for a link in the place of the folder or of the one it lies in: what is there would be deleted.
+    """
 
     def __init__(self, folder: Path, identity: dict[str, str]) -> None:
+        for place in (folder, folder.parent):
+            if place.is_symlink():
+                raise OSError(errno.ELOOP, "a link stands in the place of this folder", str(place))
         self.folder, self.identity = folder, identity
         self._ledger, self._placing = folder / "film.json", folder / PLACING
         self.ours = _load(self._ledger) == identity
@@ -103,7 +110,7 @@ class SegmentStore:
     def _finished(self) -> Iterator[Segment]:
         for path in sorted(self.folder.glob("[0-9]*.json")):
             entry, data = _load(path), path.with_suffix(".h264")
-            if entry is None or not data.exists() or data.stat().st_size != sum(entry["sizes"]):
+            if entry is None or data.is_symlink() or not data.exists() or data.stat().st_size != sum(entry["sizes"]):
                 return
             yield Segment(data, entry["first"], entry["next"], entry["delay"])
 

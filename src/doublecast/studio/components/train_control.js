@@ -5,8 +5,8 @@ import { chooseModel, refreshTrain, trainPath, watchTrain } from "/static/train.
 
 const SIZES = [
   [96, "A first look within minutes; soft where the face is large."],
-  [128, "The usual choice, for films up to 720p or faces that do not fill the picture."],
-  [192, "Finer skin and eyes, for close-ups; about twice the minutes of 128."],
+  [128, "The usual choice, for faces up to about 250 pixels high."],
+  [192, "Finer skin and eyes, the usual choice for close-ups; about half as long again as 128."],
   [256, "Finest, for large close-ups; about four times the minutes of 128, better with a graphics card."],
 ];
 const DEVICES = { auto: "Automatic", cpu: "Processor", cuda: "Graphics card (CUDA)", mps: "Graphics card (Apple)" };
@@ -71,6 +71,7 @@ export default {
   }),
   computed: {
     faces() { return `/p/${encodeURIComponent(this.production)}/faces`; },
+    usual() { return this.train?.usual.size || 128; },
     activity() { return this.work?.activity; },
     running() { return this.activity?.state === "running"; },
     training() { return this.running && (this.activity.command === "train" || this.activity.stage === "train"); },
@@ -93,7 +94,7 @@ export default {
     // The largest budget that runs or waits.
     aim() {
       const now = this.training && this.activity.unit === "minutes" ? this.activity.total || 0 : 0;
-      const waiting = this.jobs.filter((j) => TRAINING.includes(j.kind) && ["waiting", "running"].includes(j.state) && (j.options.size || 128) === this.size);
+      const waiting = this.jobs.filter((j) => TRAINING.includes(j.kind) && ["waiting", "running"].includes(j.state) && (j.options.size || this.usual) === this.size);
       return Math.max(now, ...waiting.map((j) => j.options.minutes || 10));
     },
     moreMinutes() { return round(Math.max(this.spent, this.aim) + MORE); },
@@ -141,10 +142,10 @@ export default {
       const last = this.paused || this.jobs.filter((job) => TRAINING.includes(job.kind) && job.state === "running").at(-1);
       const shown = this.train.models.find((m) => m.name === this.train.shown && m.prior !== null);
       if (last) {
-        this.size = last.options.size || 128;
+        this.size = last.options.size || this.usual;
         this.prior = last.options.prior !== false;
         this.device = last.options.device || "auto";
-      } else if (shown && this.first) [this.size, this.prior] = [shown.size, shown.prior];
+      } else if (this.first) [this.size, this.prior] = shown ? [shown.size, shown.prior] : [this.usual, true];
       this.first = false;
       this.suggest(last?.options.minutes);
     },

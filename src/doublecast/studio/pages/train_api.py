@@ -19,7 +19,7 @@ from doublecast.pipeline import queue, snapshots
 from doublecast.pipeline.activity import read_activity
 from doublecast.pipeline.evaluation import read_evaluation
 from doublecast.pipeline.log import LOG, PREVIEWS
-from doublecast.pipeline.material import material
+from doublecast.pipeline.material import material, noted_size
 from doublecast.pipeline.options import checked
 from doublecast.production import Production
 from doublecast.studio.curve import Axis, Curve, Curves
@@ -48,7 +48,7 @@ class Training(BaseModel):
     """A training that is asked for; minutes over all runs."""
 
     minutes: float = USUAL["minutes"]
-    size: int = USUAL["size"]
+    size: int | None = None
     prior: bool = USUAL["prior"]
     device: str = USUAL["device"]
 
@@ -121,7 +121,7 @@ def state(folder: Path, curves: Curves, model: str | None = None) -> dict[str, A
     shown = model if model in trained else _shown(job, trained)
     return {
         "problem": problem,
-        "usual": dict(USUAL),
+        "usual": {**USUAL, "size": _sizes(job)[True]},
         "models": models,
         "shown": shown,
         "used": job.record.options.get("model"),
@@ -196,7 +196,8 @@ def begin(folder: Path, options: Mapping[str, Any]) -> queue.Job:
 
 
 def _begun(folder: Path, plain: Mapping[str, Any]) -> queue.Job:
-    old = [job for job in queue.jobs(folder) if job.state in ("paused", "failed") and _same_model(job, plain)]
+    sizes = _sizes(Production(folder, create=False, lock=False))
+    old = [job for job in queue.jobs(folder) if job.state in ("paused", "failed") and _same_model(job, plain, sizes)]
     again = next((job for job in reversed(old) if dict(job.options) == plain), None)
     job = queue.add(folder, "train", plain) if again is None else queue.resume(folder, again.id)
     for other in old:
@@ -206,7 +207,20 @@ def _begun(folder: Path, plain: Mapping[str, Any]) -> queue.Job:
     return job
 
 
-def _same_model(job: queue.Job, options: Mapping[str, Any]) -> bool:
-    return job.kind == "train" and all(
-        job.options.get(name, USUAL[name]) == options.get(name, USUAL[name]) for name in ("size", "prior")
-    )
+def _same_model(job: queue.Job, options: Mapping[str, Any], sizes: Mapping[bool, int]) -> bool:
+    """sizes: see `_sizes`."""
+
+    def model(asked: Mapping[str, Any]) -> tuple[int, bool]:
+        prior = asked.get("prior", USUAL["prior"])
+        return asked.get("size", sizes[prior]), prior
+
+    return job.kind == "train" and model(job.options) == model(options)
+
+
+def _sizes(job: Production) -> dict[bool, int]:
+    """The size of a model for which none is said, with the prior and without: as it was chosen, or may be."""
+    sizes = {}
+    for prior in (True, False):
+        with suppress(DoublecastError):  # a side is not ready
+            sizes[prior] = noted_size(job, material(job, prior=prior))
+    return {prior: sizes.get(prior) or USUAL["size"] for prior in (True, False)}
