@@ -110,13 +110,15 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
         for x, (low, high) in ((apart.tone, TONES), (apart.tint, TINGED))
     )
     if lips.sum() >= 12 and skin.sum() >= 12:
-        own, wanted = (np.log((x[lips].mean(0) + 0.02) / (x[skin].mean(0) + 0.02)) for x in (lit, shot))
+        (own_lips, own_skin), (shot_lips, shot_skin) = ((_mean(x, lips), _mean(x, skin)) for x in (lit, shot))
+        own, wanted = np.log((own_lips + 0.02) / (own_skin + 0.02)), np.log((shot_lips + 0.02) / (shot_skin + 0.02))
         brighter = (wanted - own).mean()
         change = tone * brighter + max(tone, tint) * (wanted - own - brighter)
         around = regions(size)["around"]
         factor[around] = np.exp(change)
-        most = np.maximum(GLOSS[1] * np.percentile(shot[lips], GLOSS[0], axis=0), shot[skin].mean(0))
-        factor[around] /= np.maximum(lit[around] * factor[around] / np.maximum(most, 1e-3), 1)
+        most = np.maximum(GLOSS[1] * np.percentile(seen[lips], GLOSS[0], axis=0) / 255, shot_skin)
+        glow = lit[around] * (np.exp(change) / np.maximum(most, 1e-3)).astype(np.float32)
+        factor[around] /= np.maximum(glow, 1)
     return np.asarray(cv2.GaussianBlur(factor, (0, 0), size / 64), np.float32)
 
 
@@ -199,6 +201,11 @@ def _chroma(colours: npt.NDArray[np.floating[Any]]) -> F32:
     """Log colours (..., 3) without their brightness."""
     log = np.log(colours.astype(np.float32) + np.float32(0.03))
     return np.asarray(log - log.mean(-1, keepdims=True), np.float32)
+
+
+def _mean(picture: F32, rows: Bool) -> F32:
+    """The mean colour of some texels of a picture float32 (S, S, 3): float32 (3,)."""
+    return np.asarray(cv2.mean(picture, rows.astype(np.uint8))[:3], np.float32)
 
 
 def _white(colours: F32) -> F32:

@@ -158,7 +158,7 @@ def _odd_rim(seen: Tensor) -> Tensor:
     tint = (pixels.clamp_min(0) + 0.03).log()
     tint = tint - tint.mean(1, keepdim=True)
     planes = torch.linalg.solve(square, torch.einsum("np,pi,ncp->nic", weight, terms, tint))
-    apart = (tint - torch.einsum("nic,pi->ncp", planes, terms)).norm(dim=1)
+    apart = (tint - (terms @ planes).mT).square().sum(1).sqrt()
     other = ((apart - OTHER[0]) / (OTHER[1] - OTHER[0])).clamp(0, 1) * judged
     found = torch.stack([dark, other], 1) * beside
     grown = F.max_pool2d(found.view(-1, 2, *small.shape[2:]), 9, 1, 4) * beside.view(1, 2, *small.shape[2:])
