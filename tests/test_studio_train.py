@@ -16,7 +16,7 @@ from doublecast.pipeline import queue
 from doublecast.pipeline.activity import FILE, Activity, working
 from doublecast.pipeline.curate import _key
 from doublecast.pipeline.evaluation import Evaluation, write_evaluation
-from doublecast.pipeline.material import material
+from doublecast.pipeline.material import material, note_size
 from doublecast.production import SIDES, Production, TakeInput
 from doublecast.studio.config import StudioConfig
 from doublecast.studio.pages import jobs_panel, train_api
@@ -174,6 +174,24 @@ def test_another_model_that_is_paused_stays_paused(folder: Path) -> None:
     assert [(job.id, job.state) for job in queue.jobs(folder)] == [
         (small.id, "paused"), (scratch.id, "paused"), (usual.id, "cancelled"), (new.id, "waiting")
     ]  # fmt: skip
+
+
+def test_a_job_without_a_size_trains_the_model_that_was_chosen(
+    client: Client, folder: Path, worker: list[Path]
+) -> None:
+    """As jobs of the page New have none: "Resume" must not begin another model."""
+    assert client.get(PAGE).json()["usual"]["size"] == 128
+    with Production(folder) as job:
+        note_size(job, material(job), 192)
+    assert client.get(PAGE).json()["usual"]["size"] == 192
+    chosen = queue.add(folder, "train", {"minutes": 5})
+    queue.pause(folder, chosen.id)
+    other = train_api.begin(folder, {"minutes": 5, "size": 128, "prior": True})
+    assert {job.id: job.state for job in queue.jobs(folder)} == {chosen.id: "paused", other.id: "waiting"}
+    same = client.post(f"{PAGE}/start", json={"minutes": 9}).json()
+    assert "size" not in same["options"]
+    states = {job.id: job.state for job in queue.jobs(folder)}
+    assert states == {chosen.id: "cancelled", other.id: "waiting", same["id"]: "waiting"}
 
 
 @pytest.mark.parametrize(
