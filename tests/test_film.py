@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from doublecast.errors import NoFaceError
-from doublecast.faces.geometry import OVAL
+from doublecast.faces.geometry import EYES, OVAL
 from doublecast.film import detail, person, shape
 from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, regions, saturation
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
@@ -408,7 +408,7 @@ def test_what_performance_and_light_explain_stays_whole(monkeypatch: pytest.Monk
 
 def test_where_eyes_look_is_read_off_irises() -> None:
     points = people.head()
-    for iris, first, last in person.EYES:
+    for iris, first, last in EYES:
         points[iris] = (points[first] + points[last]) / 2
     np.testing.assert_allclose(person._gaze(points), 0, atol=1e-6)
     wide = float(np.linalg.norm(points[133, :2] - points[33, :2]))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from doublecast import fidelity, metrics
+from doublecast.faces import geometry
 from doublecast.faces.geometry import align, canonical, pose
 from doublecast.metrics import Measure, Sample, Truth
 from doublecast.types import F32, F64, MESH, POINTS, U8, VECTOR, Crop, Face
@@ -159,8 +160,8 @@ def test_pose_errors_take_the_constant_part_out() -> None:
 @pytest.mark.parametrize("angles", [(0, 0, 0), (0, 0, 25)])
 def test_gaze(angles: tuple[float, float, float]) -> None:
     ahead, aside = face(head(angles=angles)), face(head(angles=angles, look=0.15))
-    assert metrics.gaze(ahead.points) == pytest.approx(np.zeros((2, 2)), abs=1e-4)
-    assert metrics.gaze(aside.points)[:, 0] == pytest.approx([0.15, 0.15], abs=1e-3)
+    assert geometry.gaze(ahead.points) == pytest.approx(np.zeros((2, 2)), abs=1e-4)
+    assert geometry.gaze(aside.points)[:, 0] == pytest.approx([0.15, 0.15], abs=1e-3)
     errors, constant = metrics.gaze_errors([aside, aside, ahead], [ahead, ahead, ahead])
     assert constant == pytest.approx(0.15, abs=1e-3)
     assert errors == pytest.approx([0, 0, 0.15], abs=1e-3)
@@ -168,7 +169,7 @@ def test_gaze(angles: tuple[float, float, float]) -> None:
 
 
 def test_landmarks_of_another_shape_are_refused() -> None:
-    for function in (metrics.gaze, metrics.normalise):
+    for function in (geometry.gaze, metrics.normalise):
         with pytest.raises(ValueError, match="478x3"):
             function(np.zeros((MESH, 3), np.float32))
 

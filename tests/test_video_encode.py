@@ -12,7 +12,8 @@ from av.video.frame import VideoFrame
 from video_clips import ORANGE, box, make_clip, picture
 
 from doublecast.disk import atomic_write
-from doublecast.errors import OutputError
+from doublecast.errors import OutputError, ProductionError
+from doublecast.production import Production
 from doublecast.types import Frame, Patch
 from doublecast.video import FilmEncoder, Reader, Take, composite, find_takes
 from doublecast.video.colour import Colour, Converter, plane
@@ -188,18 +189,27 @@ def test_a_link_in_the_place_of_a_part_is_not_written_through(tmp_path: Path, lo
     assert mine.read_text() == "precious" and len(pixels(out)) == 560
 
 
-@pytest.mark.parametrize("linked", ["parts", "parts/one"])
+@pytest.mark.parametrize("linked", ["job/renders", "job/renders/a.mp4-one"])
 def test_a_link_in_the_place_of_a_renders_folder_is_refused(tmp_path: Path, long: Take, linked: str) -> None:
     """Or all that lies there would be deleted."""
     pictures = tmp_path / "Pictures"
     (pictures / "one").mkdir(parents=True)
     (pictures / "one" / "a.png").write_text("precious")
+    job = Production(tmp_path / "job")
     place = tmp_path / linked
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to(pictures if linked == "parts" else pictures / "one")
-    with pytest.raises((OSError, OutputError), match="a link stands in the place of this folder"):
-        render(long, tmp_path / "out.mp4", tmp_path / "parts" / "one")
+    place.symlink_to(pictures if linked == "job/renders" else pictures / "one")
+    with pytest.raises((OutputError, ProductionError), match="a link"):
+        render(long, tmp_path / "out.mp4", job.renders(Path("a.mp4"), "one"))
     assert (pictures / "one" / "a.png").read_text() == "precious"
+    job.close()
+
+
+def test_an_output_in_a_folder_that_is_a_link_of_the_users_own(tmp_path: Path, long: Take) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "Videos").symlink_to(tmp_path / "disk")
+    with Reader(long) as reader:
+        FilmEncoder(tmp_path / "Videos" / "out.mp4", long, reader.info, preset="ultrafast").abort()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

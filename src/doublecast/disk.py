@@ -61,6 +61,12 @@ def open_own(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, flags, 0o666), "a+b")
 
 
+def refuse_link(path: Path) -> None:
+    """OSError where a link stands in the place of ``path``, for what is read or deleted: see `open_own`."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "a link stands in the place of this file or folder", str(path))
+
+
 def sync_file(path: Path) -> None:
     """Make what was written to a file durable (opened for writing, as Windows wants it)."""
     with path.open("rb+") as file:

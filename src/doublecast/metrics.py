@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import cv2
 import numpy as np
 
-from doublecast.faces.geometry import RIGID, canonical, similarity
+from doublecast.faces.geometry import RIGID, canonical, gaze, similarity
 from doublecast.fidelity import ms_ssim, psnr, ssim
 from doublecast.types import F32, F64, MESH, POINTS, U8, VECTOR, Bool, Crop, Face, check
 
@@ -27,7 +27,6 @@ _LIDS = [33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157,
 _OTHER_LIDS = [263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398]
 _BROWS = [70, 63, 105, 66, 107, 46, 53, 52, 65, 55, 300, 293, 334, 296, 336, 276, 283, 282, 295, 285]
 EXPRESSIVE = np.array(_LIPS + _INNER_LIPS + _LIDS + _OTHER_LIDS + _BROWS)  #: mesh points of lips, lids and brows
-_EYES = ((468, 33, 133), (473, 362, 263))  # iris centre, image-left corner, image-right corner
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +136,6 @@ def _rotation(face: Face) -> F64:
 
 def _angle(rotation: F64) -> float:
     return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
-
-
-def gaze(points: F32) -> F64:
-    """Where the irises stand: float64 (2, 2), for the image-left and image-right eye (along, across) the line between
-    the eye's corners from its middle, in eye widths; along grows to the image's right, across downwards."""
-    check("points", points, (POINTS, 3), np.float32)
-    out = np.zeros((2, 2))
-    for row, (iris, left, right) in enumerate(_EYES):
-        start, end = points[left, :2].astype(np.float64), points[right, :2].astype(np.float64)
-        axis = (end - start) / max(float(((end - start) ** 2).sum()), 1e-12)
-        offset = points[iris, :2] - (start + end) / 2
-        out[row] = offset @ axis, offset @ np.array([-axis[1], axis[0]])
-    return out
 
 
 def gaze_errors(faces: Sequence[Face], others: Sequence[Face]) -> tuple[F64, float]:

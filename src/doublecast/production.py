@@ -146,8 +146,14 @@ class Production:
         return self.folder / side
 
     def renders(self, film: Path, key: str) -> Path:
-        """Folder of the finished segments of ``film``, apart for every ``key``."""
-        return self.folder / "renders" / f"{film.name}-{key[:12]}"
+        """Folder of the finished segments of ``film``, apart for every ``key``.
+
+        Raises ProductionError for a link in the place of the folder of all renders: what is there would be deleted.
+        """
+        place = self.folder / "renders"
+        if place.is_symlink():
+            raise ProductionError(f"{place} is a link, and films are rendered within the production; remove it")
+        return place / f"{film.name}-{key[:12]}"
 
     def save(self) -> None:
         """Write `production.toml` atomically. Raises OutputError on a full disk."""

@@ -30,6 +30,7 @@ import cv2
 import numpy as np
 
 from doublecast import metrics
+from doublecast.faces.geometry import gaze
 from doublecast.metrics import EXPRESSIVE, Measure, Sample, normalise, rest_shape
 from doublecast.types import F32, Crop, Face
 
@@ -97,7 +98,7 @@ def still_expression(played: Sequence[Face]) -> float:
 
 def still_gaze(played: Sequence[Face]) -> float:
     """Gaze error of eyes that never move, against this performance, in eye widths; 0 where all eyes are shut."""
-    looks = np.array([metrics.gaze(face.points) for face in played if min(face.eyes) >= metrics.SHUT])
+    looks = np.array([gaze(face.points) for face in played if min(face.eyes) >= metrics.SHUT])
     if not len(looks):
         return 0.0
     return float(np.linalg.norm(looks - np.median(looks, axis=0), axis=2).mean())

@@ -5,8 +5,9 @@ from importlib.resources import files
 
 import numpy as np
 
-from doublecast.types import F32, F64, I32, MESH, Alignment, Pose
+from doublecast.types import F32, F64, I32, MESH, POINTS, Alignment, Pose, check
 
+EYES = ((468, 33, 133), (473, 362, 263))  #: mesh points: iris centre, image-left corner, image-right corner
 RIGID = np.array(
     [
         *(33, 133, 362, 263, 6, 168, 197, 195, 5, 4, 1, 2, 98, 327, 10, 151, 9, 8, 127, 356, 234, 454, 93, 323),
@@ -92,3 +93,16 @@ def align(points: F32, *, cap: int = 512, size: int | None = None) -> Alignment:
     turned = posed[:MESH, :2] @ linear.T
     low, high = turned[OVAL].min(0), turned[OVAL].max(0)
     return Alignment(np.hstack([linear, (size / 2 - (low + high) / 2)[:, None]]), size)
+
+
+def gaze(points: F32) -> F64:
+    """Where the irises stand: float64 (2, 2), for the image-left and image-right eye (along, across) the line between
+    the eye's corners from its middle, in eye widths; along grows to the image's right, across downwards."""
+    check("points", points, (POINTS, 3), np.float32)
+    out = np.zeros((2, 2))
+    for row, (iris, left, right) in enumerate(EYES):
+        start, end = points[left, :2].astype(np.float64), points[right, :2].astype(np.float64)
+        axis = (end - start) / max(float(((end - start) ** 2).sum()), 1e-12)
+        offset = points[iris, :2] - (start + end) / 2
+        out[row] = offset @ axis, offset @ np.array([-axis[1], axis[0]])
+    return out

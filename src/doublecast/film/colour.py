@@ -21,11 +21,7 @@ TINTED = 0.2  #: how far a white's tint is moved, each channel against their mea
 LIP_EDGE = 0.016  #: reach of the edge of the lips, which is of neither colour, as part of the texture's side
 TONES = (0.35, 0.95)  #: log difference of two people's skin from which lips follow the actor's, and at which most
 LIPS = 0.85  #: how far they follow then
-TINGED = (
-    0.2,
-    0.45,
-)  #: difference of the tints of two people's skin from which only light of another colour explains it,
-# and their lips' tints follow the actor's, and at which most
+TINGED = (0.2, 0.45)  #: difference of the tints of two skins from which it is light of another colour, and surely
 DARKER = 0.4  #: difference of tints for each log difference of tone, up to 1, as dark skin has another tint than light
 FADED = 0.6  #: how much of the colours within a face is not trusted in light of quite another colour
 GLOSS = (95.0, 1.1)  #: percentile of the actor's lips that is their brightest, and how many times as bright lips may be
@@ -105,10 +101,7 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
             usual = float(ratio.mean())
             factor[regions(size)[name]] = np.clip(usual, *WHITES) * np.clip(ratio / usual, 1 - TINTED, 1 + TINTED)
     lips, skin = regions(size)["lips"] & there, (_skin(size) > 0) & there
-    tone, tint = (
-        LIPS * float(np.clip((x - low) / (high - low), 0, 1))
-        for x, (low, high) in ((apart.tone, TONES), (apart.tint, TINGED))
-    )
+    tone, tint = LIPS * _ramp(apart.tone, TONES), LIPS * apart.coloured
     if lips.sum() >= 12 and skin.sum() >= 12:
         (own_lips, own_skin), (shot_lips, shot_skin) = ((_mean(x, lips), _mean(x, skin)) for x in (lit, shot))
         own, wanted = np.log((own_lips + 0.02) / (own_skin + 0.02)), np.log((shot_lips + 0.02) / (shot_skin + 0.02))
@@ -149,10 +142,15 @@ class Apart:
     tint: float
 
     @property
+    def coloured(self) -> float:
+        """Whether light of another colour makes them differ, 0-1."""
+        return _ramp(self.tint, TINGED)
+
+    @property
     def trusted(self) -> float:
         """How much of the colours within a face is left when it comes from other light, 0-1: what coloured light hardly
         has of a colour is noise in footage, and the gain that brings it back makes skin blotchy and beards green."""
-        return 1 - FADED * float(np.clip((self.tint - TINGED[0]) / (TINGED[1] - TINGED[0]), 0, 1))
+        return 1 - FADED * self.coloured
 
     @classmethod
     def of(cls, first: Tone, second: Tone) -> "Apart":
@@ -201,6 +199,11 @@ def _chroma(colours: npt.NDArray[np.floating[Any]]) -> F32:
     """Log colours (..., 3) without their brightness."""
     log = np.log(colours.astype(np.float32) + np.float32(0.03))
     return np.asarray(log - log.mean(-1, keepdims=True), np.float32)
+
+
+def _ramp(value: float, ends: tuple[float, float]) -> float:
+    """0 up to the first of two ends, 1 from the second."""
+    return float(np.clip((value - ends[0]) / (ends[1] - ends[0]), 0, 1))
 
 
 def _mean(picture: F32, rows: Bool) -> F32:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from doublecast.faces.geometry import EYES, gaze
 from doublecast.faceset import FaceStore, FaceTable
 from doublecast.model import augment
 from doublecast.model.augment import AugmentConfig
@@ -29,7 +30,6 @@ RIDGE = 0.01  #: of the slopes, as part of the signs' variance
 USUAL, FAR = 1.0, 2.0  #: standard deviations of the target's codes to which a code is left alone, and that it never
 # lies beyond, along each of their main axes
 SURE = 2.0  #: times as large as by chance what signs do to codes must be, to count
-EYES = ((468, 33, 133), (473, 362, 263))  #: mesh points: iris, corners
 FEW = 60  #: codes of the target below which its deviations are not known well, and count as larger
 NARROW = 0.3  #: least standard deviation of an axis, as part of the root mean square of those that vary
 
@@ -51,20 +51,15 @@ def samples(store: FaceStore, size: int) -> Samples:
     table = table.where((table.person == 0) & table.kept)
     table = table.where(spread(len(table.id), SAMPLES))
     textures, visible, _ = unwrapped(store, table.id, size)
-    gaze = np.stack([_gaze(stored.face.points) for stored in store.load(table.id, crops=False)])
-    return Samples(table, textures, visible, gaze)
+    looks = np.stack([_gaze(stored.face.points) for stored in store.load(table.id, crops=False)])
+    return Samples(table, textures, visible, looks)
 
 
 def _gaze(points: F32) -> F64:
-    """Where both eyes look, by a face's points (478, 3): how far irises lie from the middle between the corners, along
-    these and across, in eye widths, float64 (2,). The eye that is seen wider counts more."""
-    total, wide = np.zeros(2), 1e-6
-    for iris, first, last in EYES:
-        along = points[last, :2].astype(np.float64) - points[first, :2]
-        off = points[iris, :2] - (points[first, :2] + points[last, :2]) / 2
-        total += off @ along, off @ np.array([-along[1], along[0]])
-        wide += float(along @ along)
-    return total / wide
+    """Where both eyes look, by a face's points (478, 3): see `geometry.gaze`, float64 (2,). The eye that is seen wider
+    counts more."""
+    wide = [float(np.square(points[right, :2] - points[left, :2]).sum()) + 1e-6 for _, left, right in EYES]
+    return np.asarray(np.average(gaze(points), axis=0, weights=wide), np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

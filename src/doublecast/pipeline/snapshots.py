@@ -4,7 +4,6 @@ A snapshot's files are hard links where the disk has them, so it takes no room w
 are only ever written whole and never changed.
 """
 
-import errno
 import json
 import os
 import secrets
@@ -15,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from doublecast.disk import atomic_write, disk_message, sync_folder
+from doublecast.disk import atomic_write, disk_message, refuse_link, sync_folder
 from doublecast.errors import InputError, ModelError, OutputError, ProductionError
 from doublecast.model.standing import FILES, Standing, checkpoints, newest, read_standing
 from doublecast.pipeline.activity import utc
@@ -65,7 +64,10 @@ def restore(folder: Path | str, name: str) -> Snapshot:
     """
     with Production(folder, create=False) as job:
         snapshot, kept = _one(job, name)
-        model = job.folder / snapshot.model
+        model, log = job.folder / snapshot.model, kept / LOG
+        with _told(model):
+            refuse_link(log)
+            refuse_link(kept / PREVIEWS)
         if newest(model) is not None:
             _save(job, _free(job, f"before {snapshot.name}"), snapshot.model, f"before {snapshot.name} was restored")
         with _told(model), _whole(model / f"checkpoint-{snapshot.step:08d}", replaces=True) as partial:
@@ -74,10 +76,6 @@ def restore(folder: Path | str, name: str) -> Snapshot:
         for later in reversed(checkpoints(model)):
             if later.name > f"checkpoint-{snapshot.step:08d}":
                 shutil.rmtree(later, ignore_errors=True)
-        log = kept / LOG
-        with _told(model):
-            _refuse_link(log)
-            _refuse_link(kept / PREVIEWS)
         atomic_write(model / LOG, log.read_bytes() if log.exists() else b"")
         with _told(model), _whole(model / PREVIEWS, replaces=True) as partial:
             for picture in sorted((kept / PREVIEWS).glob("*.png")):
@@ -228,19 +226,13 @@ def _keep_log(model: Path, to: Path, step: int) -> None:
 
 
 def _link(source: Path, to: Path) -> None:
-    _refuse_link(source)
+    refuse_link(source)
     try:
         os.link(source, to)
     except FileNotFoundError:
         raise
     except OSError:  # a disk without hard links
         shutil.copy2(source, to)
-
-
-def _refuse_link(path: Path) -> None:
-    """OSError for a link, as a production from elsewhere may hold some to any file."""
-    if path.is_symlink():
-        raise OSError(errno.ELOOP, "a link stands in the place of this file", str(path))
 
 
 @contextmanager

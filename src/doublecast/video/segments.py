@@ -4,7 +4,6 @@ A segment is a file of H.264 packets (Annex B, one after another) and a JSON fil
 JSON file is written last: where it lies, the segment is complete.
 """
 
-import errno
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ import av
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
-from doublecast.disk import atomic_write
+from doublecast.disk import atomic_write, refuse_link
 from doublecast.video.colour import Colour
 
 LENGTH = 240  #: frames per segment
@@ -75,13 +74,11 @@ class Packets:
 class SegmentStore:
     """The folder of one render. What one with another ``identity`` left there is ignored, and gone after `claim`.
 
-    Raises OSError for a link in the place of the folder or of the one it lies in: what is there would be deleted.
+    Raises OSError for a link in the place of the folder: what is there would be deleted.
     """
 
     def __init__(self, folder: Path, identity: dict[str, str]) -> None:
-        for place in (folder, folder.parent):
-            if place.is_symlink():
-                raise OSError(errno.ELOOP, "a link stands in the place of this folder", str(place))
+        refuse_link(folder)
         self.folder, self.identity = folder, identity
         self._ledger, self._placing = folder / "film.json", folder / PLACING
         self.ours = _load(self._ledger) == identity

@@ -113,7 +113,7 @@ def state(folder: Path, curves: Curves, model: str | None = None) -> dict[str, A
     job = Production(folder, create=False, lock=False)
     materials, problem = {}, ""
     try:
-        materials = {material(job, prior=prior): prior for prior in (True, False)}
+        materials = _materials(job)
     except DoublecastError as error:
         problem = words(error)
     models = [_model(job, name, materials) for name in job.record.models]
@@ -121,7 +121,7 @@ def state(folder: Path, curves: Curves, model: str | None = None) -> dict[str, A
     shown = model if model in trained else _shown(job, trained)
     return {
         "problem": problem,
-        "usual": {**USUAL, "size": _sizes(job)[True]},
+        "usual": {**USUAL, "size": _sizes(job, materials)[True]},
         "models": models,
         "shown": shown,
         "used": job.record.options.get("model"),
@@ -196,7 +196,10 @@ def begin(folder: Path, options: Mapping[str, Any]) -> queue.Job:
 
 
 def _begun(folder: Path, plain: Mapping[str, Any]) -> queue.Job:
-    sizes = _sizes(Production(folder, create=False, lock=False))
+    record, materials = Production(folder, create=False, lock=False), {}
+    with suppress(DoublecastError):  # a side is not ready
+        materials = _materials(record)
+    sizes = _sizes(record, materials)
     old = [job for job in queue.jobs(folder) if job.state in ("paused", "failed") and _same_model(job, plain, sizes)]
     again = next((job for job in reversed(old) if dict(job.options) == plain), None)
     job = queue.add(folder, "train", plain) if again is None else queue.resume(folder, again.id)
@@ -217,10 +220,12 @@ def _same_model(job: queue.Job, options: Mapping[str, Any], sizes: Mapping[bool,
     return job.kind == "train" and model(job.options) == model(options)
 
 
-def _sizes(job: Production) -> dict[bool, int]:
+def _materials(job: Production) -> dict[str, bool]:
+    """What models are trained on, and whether with the prior. Raises ProductionError where a side is not ready."""
+    return {material(job, prior=prior): prior for prior in (True, False)}
+
+
+def _sizes(job: Production, materials: Mapping[str, bool]) -> dict[bool, int]:
     """The size of a model for which none is said, with the prior and without: as it was chosen, or may be."""
-    sizes = {}
-    for prior in (True, False):
-        with suppress(DoublecastError):  # a side is not ready
-            sizes[prior] = noted_size(job, material(job, prior=prior))
-    return {prior: sizes.get(prior) or USUAL["size"] for prior in (True, False)}
+    noted = {prior: noted_size(job, used) for used, prior in materials.items()}
+    return {prior: noted.get(prior) or USUAL["size"] for prior in (True, False)}
