@@ -93,7 +93,7 @@ def shot() -> tuple[Frame, Decoded]:
         people.face(points),
         Openings(0, 0, 0),
         texture,
-        _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(3, np.float32), hand, 0.0),
+        _Match(0.0, 1.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(3, np.float32), hand, 0.0),
     )
 
 
@@ -126,6 +126,15 @@ def test_colour_goes_from_as_decoded_to_the_shot(shot: tuple[Frame, Decoded]) ->
     red, blue = [m[0] for m in means], [m[2] for m in means]
     assert red[0] > red[1] > red[2] and blue[0] < blue[1] < blue[2]
     assert red[2] / red[0] == pytest.approx(0.8, abs=0.05)
+
+
+def test_what_was_developed_is_dark_again(shot: tuple[Frame, Decoded]) -> None:
+    frame, face = shot
+    day, night = (
+        drawn(frame, replace(face, match=replace(face.match, exposure=e)), Look())[120:160, 100:156].astype(float)
+        for e in (1.0, 4.0)
+    )
+    assert day.mean() / night.mean() == pytest.approx(4, rel=0.02)
 
 
 def test_sharpness_adds_and_takes_detail(shot: tuple[Frame, Decoded]) -> None:

@@ -213,6 +213,26 @@ def test_the_clearest_face_is_taken_and_pitch_moves_rims_too() -> None:
     assert abs(rows[1] - rows[0] - 10) <= 2
 
 
+def test_noise_of_one_face_is_no_rim() -> None:
+    """Grain of the clearest face does not come along; its rims do."""
+    worn = found()
+    assert worn is not None
+    rng = np.random.default_rng(3)
+    ratios = []
+    for noise in (0.0, 0.25):
+        grainy = [
+            (face, np.clip(texture + 150 * noise * rng.normal(size=texture.shape), 0, 255).astype(np.uint8), v)
+            for face, texture, v in turning()
+        ]
+        made = rims.clearest(grainy, worn)
+        assert made is not None
+        ratios.append(made.ratio.mean(2))
+    beside = (worn.band == 0) & (spectacles.plain_skin() > 0)
+    on = worn.band > 0.9
+    assert np.abs(ratios[1][beside]).mean() < 0.5 * 0.25 / np.sqrt(3)
+    assert np.abs(ratios[1][on]).mean() > 0.6 * np.abs(ratios[0][on]).mean()
+
+
 def test_rims_in_a_soft_shot_are_soft_and_small_faces_keep_their_own_detail() -> None:
     worn = found()
     assert worn is not None

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from importlib.resources import as_file, files
 from pathlib import Path
 from threading import Thread
@@ -19,7 +20,9 @@ from typer.testing import CliRunner
 
 from doublecast.cli import app
 from doublecast.errors import ConsentError, DoublecastError, InputError, ProductionError
+from doublecast.faceset import FaceStore
 from doublecast.film.look import PLAIN, Look
+from doublecast.film.swap import Swapper
 from doublecast.model.checkpoint import latest
 from doublecast.pipeline.convert import convert
 from doublecast.pipeline.guard import _stage
@@ -28,8 +31,8 @@ from doublecast.pipeline.preview import FilmPreview
 from doublecast.pipeline.preview_process import PreviewProcess
 from doublecast.production import Production
 from doublecast.trust import SEEN, Label, seen
-from doublecast.types import U8
-from doublecast.video import Reader, find_takes
+from doublecast.types import MESH, U8, Frame
+from doublecast.video import Reader, composite, find_takes
 
 COUNT = 30  #: frames of the clips
 BOTH = ["--actor-consent", "synthetic:performers", "--target-consent", "synthetic:performers"]
@@ -93,6 +96,24 @@ def test_a_pair_is_the_takes_frame_and_the_films(made: Path, preview: FilmPrevie
     later = preview.pair(take.key, COUNT - 1, PLAIN, Label())
     assert np.array_equal(later.before, picture(made / "actor.mp4", COUNT - 1))
     assert np.array_equal(preview.pair(take.key, 0, PLAIN, Label()).after, pair.after), "in whatever order"
+
+
+def test_a_shot_in_the_dark_has_the_same_face_in_the_dark(made: Path) -> None:
+    """And not a black hole, as skin that dark is like nothing the networks know."""
+    job = Production(made / "job", create=False, lock=False)
+    actor, target = FaceStore(job.side("actor")), FaceStore(job.side("target"))
+    swapper = Swapper(latest(next((made / "job").glob("model-*"))), actor, target, device="cpu")
+    face = next(iter(actor.scan(person=0))).face
+    day, faces = picture(made / "actor.mp4", 0), []
+    (left, top), (right, bottom) = face.points[:MESH, :2].min(0).astype(int), face.points[:MESH, :2].max(0).astype(int)
+    rows, columns = slice(top, bottom), slice(left, right)
+    for light in (1.0, 0.15):
+        swapper.begin()
+        frame = Frame(np.asarray(day * light + 0.5, np.uint8), 0, 0, Fraction(1, 25))
+        film = composite(frame.pixels, swapper.swap(frame, [face]))
+        faces.append(film[rows, columns].astype(float) / light)
+    assert faces[1].mean() == pytest.approx(faces[0].mean(), rel=0.06)
+    assert np.corrcoef(faces[0].ravel(), faces[1].ravel())[0, 1] > 0.95
 
 
 @pytest.mark.parametrize("style", ["corner", "bar", "first-seconds", "none"])

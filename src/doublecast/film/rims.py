@@ -12,7 +12,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from doublecast.film.spectacles import FEWEST, SIDE, SLIDE, Spectacles, features, learn, slid
+from doublecast.film.spectacles import FEWEST, SIDE, SLIDE, Spectacles, features, learn, plain_skin, slid
 from doublecast.model.space import Drawing, draw, sample
 from doublecast.types import F32, F64, U8, Face, Pose
 
@@ -21,6 +21,7 @@ RATIO = 6.0  #: largest ratio of a pixel to the skin around, and one over the sm
 APART = 3  #: texels about brows, eyes and mouth in which the target's rims are left as the network has them
 STILL = 3.0  #: degrees of yaw and pitch below which a person's footage says little of how rims slide
 FINE = 2.0  #: texels: reach of what a soft shot does not have of rims
+NOISE = 2.0  #: times as strong as noise what one face has of rims must be at least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,9 +60,20 @@ def clearest(faces: Sequence[tuple[Face, U8, U8]], spectacles: Spectacles) -> Ri
     pose = np.array(poses)
     ridge = np.diag([0, 1, 1]) * len(pose) * STILL**2
     slide = np.linalg.solve(pose.T @ pose + ridge, pose.T @ np.array(slides))
-    usual = np.median(ratios, axis=0) * (spectacles.band * _plain())[..., None]
-    best = max(ratios, key=lambda one: float((one * usual).sum()))  # the clearest: a mean of all is dull
-    return Rims(np.asarray(best, np.float32), spectacles.band, slide)
+    return Rims(_clear(np.stack(ratios), spectacles.band * _plain()), spectacles.band, slide)
+
+
+def _clear(ratios: F32, band: F32) -> F32:
+    """The clearest of some ratios float32 (n, `SIDE`, `SIDE`, 3), as a mean of all is dull; where it is no further from
+    what all have than noise is, it is what all have. band: float32 (`SIDE`, `SIDE`), where rims are."""
+    usual = np.median(ratios, axis=0)
+    best = max(ratios, key=lambda one: float((one * usual * band[..., None]).sum()))
+    skin = (band == 0) & (plain_skin() > 0)
+    noise = float(np.square(ratios[:, skin] - usual[skin]).mean())
+    apart = best - usual
+    strength = cv2.GaussianBlur(np.square(apart).mean(2), (0, 0), FINE)
+    sure = np.clip(1 - NOISE * noise / np.maximum(strength, 1e-9), 0, 1)
+    return np.asarray(usual + sure[..., None] * apart, np.float32)
 
 
 @cache

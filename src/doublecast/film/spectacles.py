@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from doublecast.faceset import FaceStore
+from doublecast.model.exposure import developed
 from doublecast.model.material import spread
 from doublecast.model.space import (
     BROW_RINGS,
@@ -61,7 +62,7 @@ def features(reach: int) -> Bool:
 
 
 @cache
-def _skin() -> F32:
+def plain_skin() -> F32:
     """Where lines are those of no feature, float32 (`SIDE`, `SIDE`) 0 or 1."""
     return (~features(FEATURES) & (depth(SIDE) > 0.03)).astype(np.float32)
 
@@ -87,7 +88,8 @@ def looked_at(store: FaceStore) -> list[tuple[Face, U8, U8]]:
     for stored in store.load(ids[spread(len(ids), FACES)]) if len(ids) else ():
         if stored.crop is not None:
             points = stored.crop.alignment.apply(stored.face.points)
-            found.append((stored.face, *unwrap(stored.crop.pixels, points, SIDE)))
+            texture, visible = unwrap(stored.crop.pixels, points, SIDE)
+            found.append((stored.face, developed(texture, visible)[0], visible))
     return found
 
 
@@ -100,7 +102,7 @@ def learn(faces: Sequence[tuple[Face, U8, U8]]) -> Spectacles | None:
 def fitted(found: Sequence[F32]) -> Spectacles | None:
     """The spectacles that the `lines` of somebody's faces show, float32 (`SIDE`, `SIDE`) each; None for none."""
     mean: F32 = np.mean(found, axis=0, dtype=np.float32)
-    skin = _skin()
+    skin = plain_skin()
     lens, contrast = _fit(mean, skin)
     outlines = _outlines(lens[None], 2 * POINTS)
     thick: F32 = np.asarray(cv2.dilate(mean, np.ones((5, 5), np.uint8)), np.float32)
@@ -207,7 +209,7 @@ def slid(spectacles: Spectacles, texture: U8, visible: U8) -> F32:
 
 def _matched(line: F32, shown: F32) -> tuple[float, int, int]:
     """How strong the lines of a face are where they fit best to ``line``, and x, y of that place, in texels."""
-    match = cv2.matchTemplate(np.pad(shown * _skin(), SLIDE), line, cv2.TM_CCORR)
+    match = cv2.matchTemplate(np.pad(shown * plain_skin(), SLIDE), line, cv2.TM_CCORR)
     centre = np.hypot(*(np.mgrid[-SLIDE : SLIDE + 1, -SLIDE : SLIDE + 1] / SLIDE))
     y, x = np.unravel_index(int(np.argmax(match * (1 - 0.2 * centre))), match.shape)
     score = float(match[y, x]) / float(line.sum())

@@ -16,6 +16,7 @@ from doublecast.film.look import PLAIN, Look
 from doublecast.model import occlusion
 from doublecast.model.checkpoint import load_network
 from doublecast.model.device import choose_device, precise
+from doublecast.model.exposure import developed
 from doublecast.model.material import spread
 from doublecast.model.networks import pack
 from doublecast.model.space import Drawing, draw, fade, unwrap
@@ -32,9 +33,11 @@ REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the t
 class _Match:
     """What brings a decoded texture into the shot at one moment: colour, a gain float32 (S, S, 3), then saturation,
     then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; slid:
-    float32 (3,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face."""
+    float32 (3,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face. All but the
+    last as if the shot were as bright as its developed texture, which is ``exposure`` times as bright."""
 
     seconds: float
+    exposure: float
     colour: F32
     saturation: float
     features: F32
@@ -47,13 +50,14 @@ class _Match:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """A face of a frame as the network gets it. texture: uint8 (S, S, 3), bare and foreign: uint8 (S, S), see
-    `occlusion.look`."""
+    """A face of a frame as the network gets it. texture: uint8 (S, S, 3), and exposure, see `developed`; bare and
+    foreign: uint8 (S, S), see `occlusion.look`."""
 
     frame: Frame
     face: Face
     drawing: Drawing
     texture: U8
+    exposure: float
     bare: U8
     foreign: U8
 
@@ -175,8 +179,9 @@ class Swapper:
             return []
         size = self._network.config.size
         textures, visible = zip(*(unwrap(frame.pixels, face.points, size) for frame, face, _ in there), strict=True)
-        bare, foreign = occlusion.look(np.stack(textures), np.stack(visible))
-        return [_Seen(*known, *found) for known, *found in zip(there, textures, bare, foreign, strict=True)]
+        bright, factors = zip(*(developed(*seen) for seen in zip(textures, visible, strict=True)), strict=True)
+        bare, foreign = occlusion.look(np.stack(bright), np.stack(visible))
+        return [_Seen(*known, *found) for known, *found in zip(there, bright, factors, bare, foreign, strict=True)]
 
     def _matched(self, face: _Seen, texture: F32, own: F32) -> Decoded:
         """texture, own: the face by the target's decoder and by the actor's own, float32 (S, S, 3) each."""
@@ -187,6 +192,7 @@ class Swapper:
         fine = self._fine(frame, face.face)
         wanted = _Match(
             frame.seconds,
+            face.exposure,
             gain,
             colourful,
             feature_gain(lit, seen, bare, self._apart),
@@ -206,7 +212,8 @@ class Swapper:
         """Where spectacles have slid to, see `spectacles.slid`, float32 (3,)."""
         if self.people.spectacles is None:
             return np.zeros(3, np.float32)
-        return spectacles.slid(self.people.spectacles, *unwrap(frame.pixels, face.points, spectacles.SIDE))
+        texture, visible = unwrap(frame.pixels, face.points, spectacles.SIDE)
+        return spectacles.slid(self.people.spectacles, developed(texture, visible)[0], visible)
 
     def _fine(self, frame: Frame, face: Face) -> float:
         """The share of detail that the shot can carry."""
@@ -236,7 +243,9 @@ class Swapper:
                 large=face.face.size >= detail.SHARP * self._network.config.size,
             )
             texture = rims.drawn(texture, self.people.rims, face.face.pose, look.spectacles, shot)
-        return sharpen(texture, look.sharpness, REACH * texture.shape[0]) if look.sharpness else texture
+        if look.sharpness:
+            texture = sharpen(texture, look.sharpness, REACH * texture.shape[0])
+        return texture if match.exposure == 1 else texture / np.float32(match.exposure)
 
     def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
         match, texture = face.match, self._texture(face, look)
@@ -277,6 +286,7 @@ class Swapper:
         before = self._before(track, now.seconds)
         if before is not None:
             share = max(1 - float(np.exp(-(now.seconds - before.seconds) / STEADY)), 1e-3)
+            exposure = before.exposure + share * (now.exposure - before.exposure)
             colour = before.colour + share * (now.colour - before.colour)
             features = before.features + share * (now.features - before.features)
             colourful = before.saturation + share * (now.saturation - before.saturation)
@@ -285,7 +295,9 @@ class Swapper:
             slid = before.slid + share * (now.slid - before.slid)
             soon = max(1 - float(np.exp(-(now.seconds - before.seconds) / QUICK)), 1e-3)
             hidden = before.covered + soon * (now.covered - before.covered)
-            now = _Match(now.seconds, colour, colourful, features, sharpness, fine, slid, hidden, now.measured)
+            now = _Match(
+                now.seconds, exposure, colour, colourful, features, sharpness, fine, slid, hidden, now.measured
+            )
         self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
         self._matches[track] = now
         return now

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
+from doublecast.model.exposure import developed
 from doublecast.model.networks import Network, pack
 from doublecast.model.space import draw, fade, sample, unwrap
 from doublecast.types import F32, I64, U8
@@ -56,11 +57,13 @@ def sheet(network: Network, people: list[list[Sitter]], device: torch.device) ->
     size, rows = network.config.size, []
     for number, faces in enumerate(people):
         pairs = [unwrap(face.crop, face.crop_points, size) for face in faces]
-        textures = torch.from_numpy(np.stack([t for t, _ in pairs])).permute(0, 3, 1, 2).to(device)
+        bright, factors = zip(*(developed(*pair) for pair in pairs), strict=True)
+        textures = torch.from_numpy(np.stack(bright)).permute(0, 3, 1, 2).to(device)
         visible = torch.from_numpy(np.stack([v for _, v in pairs]))[:, None].to(device)
         rows.append([face.picture for face in faces])
         for decoder in (number, (number + 1) % len(people)):
             out = network.swap(pack(textures, visible), decoder).permute(0, 2, 3, 1).cpu().numpy()
+            out /= np.array(factors, np.float32)[:, None, None, None]
             rows.append([paint(f.picture, f.points, t) for f, t in zip(faces, out, strict=True)])
     width = max(len(row) for row in rows)
     blank = np.zeros((SIDE, SIDE, 3), np.uint8)
