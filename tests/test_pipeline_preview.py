@@ -113,7 +113,7 @@ def test_a_shot_in_the_dark_has_the_same_face_in_the_dark(made: Path) -> None:
         film = composite(frame.pixels, swapper.swap(frame, [face]))
         faces.append(film[rows, columns].astype(float) / light)
     assert faces[1].mean() == pytest.approx(faces[0].mean(), rel=0.06)
-    assert np.corrcoef(faces[0].ravel(), faces[1].ravel())[0, 1] > 0.95
+    assert np.corrcoef(faces[0].ravel(), faces[1].ravel())[0, 1] > 0.985
 
 
 @pytest.mark.parametrize("style", ["corner", "bar", "first-seconds", "none"])

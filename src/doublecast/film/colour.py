@@ -15,6 +15,7 @@ WIDE, NARROW = 0.2, 0.05  #: reach of the colour match, as part of the texture's
 BRIGHTEST = 3.0  #: largest gain, and one over the smallest
 DARK = 0.04  #: added where nothing can be compared, so that the gain goes to 1
 ODD = 0.2  #: difference from the usual difference, in 0-1, beyond which a texel hardly counts
+SAME = 0.5  #: share of the skin at the face's edge that must not be odd for the match to be narrow there
 BRIGHT = 85.0  #: percentile of brightness by which eyes and teeth are compared: the white of both
 WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besides
 TINTED = 0.2  #: how far a white's tint is moved, each channel against their mean
@@ -24,6 +25,8 @@ LIPS = 0.85  #: how far they follow then
 TINGED = (0.2, 0.45)  #: difference of the tints of two skins from which it is light of another colour, and surely
 DARKER = 0.4  #: difference of tints for each log difference of tone, up to 1, as dark skin has another tint than light
 FADED = 0.6  #: how much of the colours within a face is not trusted in light of quite another colour
+NEUTRAL = (0.2, 0.6)  #: chroma as part of the skin's up to which a texel is grey, and from which it is coloured
+GREY = 0.9  #: how much of a gain's tint grey hair does not take
 GLOSS = (95.0, 1.1)  #: percentile of the actor's lips that is their brightest, and how many times as bright lips may be
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
@@ -51,14 +54,15 @@ def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
     size = decoded.shape[0]
     shot: F32 = seen.astype(np.float32) / np.float32(255)
     weight = (_skin(size) * (visible / 255) + 1e-4 * (inside(size) > 0)).astype(np.float32)
-    plain = weight > 0.5
+    plain, seen_skin = weight > 0.5, weight.copy()
     if plain.any():  # spectacles, hair and beards are no light: what differs unlike the rest of the skin counts less
         difference = shot - decoded
         odd = np.abs(difference - np.median(difference[plain], axis=0)).max(2)
         weight *= np.exp(-np.square(odd / ODD))
     have, want = (x * weight[..., None] + np.float32(DARK * 1e-4) for x in (decoded, shot))
     wide, near = (_widely(want, reach * size) / _widely(have, reach * size) for reach in (WIDE, NARROW))
-    edge = (1 - fade(size))[..., None]
+    known = _widely(weight, NARROW * size) / np.maximum(_widely(seen_skin, NARROW * size), 1e-6)  # a beard is not met
+    edge = ((1 - fade(size)) * np.clip(known / SAME, 0, 1))[..., None]
     return np.asarray(np.clip(wide + edge * (near - wide), 1 / BRIGHTEST, BRIGHTEST), np.float32)
 
 
@@ -66,6 +70,20 @@ def _widely(x: F32, sigma: float) -> F32:
     """`blurred` at half the size, as nothing is lost for a reach of many texels."""
     half: F32 = np.asarray(cv2.resize(x, (x.shape[1] // 2, x.shape[0] // 2), interpolation=cv2.INTER_AREA), np.float32)
     return np.asarray(cv2.resize(blurred(half, sigma / 2), (x.shape[1], x.shape[0])), np.float32)
+
+
+def lit(texture: F32, gain: F32, apart: "Apart") -> F32:
+    """A decoded texture float32 (S, S, 3) 0-1 in the light of the shot: multiplied with what `colour_gain` gave.
+
+    Where it is another skin that the gain's tint comes from, and not light of another colour, grey hair stays grey: it
+    would be green where reddish skin becomes yellow.
+    """
+    chroma = np.linalg.norm(_chroma(texture), axis=2)
+    usual = float(np.median(chroma[_skin(texture.shape[0]) > 0]))
+    grey = np.clip((NEUTRAL[1] - chroma / max(usual, 1e-3)) / (NEUTRAL[1] - NEUTRAL[0]), 0, 1)
+    even = np.exp(np.log(gain).mean(2, keepdims=True))
+    share = (GREY * (1 - apart.coloured) * grey).astype(np.float32)[..., None]
+    return np.asarray(np.clip(texture * (gain + share * (even - gain)), 0, 1), np.float32)
 
 
 @cache

@@ -7,7 +7,8 @@ difference of the constants is added to the actor's codes.
 
 What comes out may still be a code that the target's decoder never met, and then it draws what it never learned to: a
 shadow of hair on a bare forehead, a face with too much of everything. So what the performance and the light do not
-explain of a code is drawn in to where the target's are; what they do explain, as where the eyes look, stays whole.
+explain of a code is drawn in to where the target's are. What they do explain, as where the eyes look, stays whole as
+far as the target's footage goes and a little beyond: of a target seen from one side alone nobody knows the other.
 """
 
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ USUAL, FAR = 1.0, 2.0  #: standard deviations of the target's codes to which a c
 # lies beyond, along each of their main axes
 SURE = 2.0  #: times as large as by chance what signs do to codes must be, to count
 FEW = 60  #: codes of the target below which its deviations are not known well, and count as larger
+BEYOND = 1.0  #: how far beyond the target's range a sign may go at most, in its deviations
+RANGE = (1, 99)  #: percentiles of the target's codes that are the range of a sign
 NARROW = 0.3  #: least standard deviation of an axis, as part of the root mean square of those that vary
 
 
@@ -68,7 +71,8 @@ class Exchange:
 
     apart: what is added, (latent,). centre: mean of the target's codes, (latent,). axes: their main axes, one a row,
     (latent, latent). spread: standard deviation along each, (latent,). slopes: what each sign of performance and light
-    adds to a code, (k, latent). signs: how these are read off a code, (latent, k).
+    adds to a code, (k, latent). signs: how these are read off a code, (latent, k). low, high: the range of each that
+    the target shows, (k,).
     """
 
     apart: Tensor
@@ -77,15 +81,19 @@ class Exchange:
     spread: Tensor
     slopes: Tensor
     signs: Tensor
+    low: Tensor
+    high: Tensor
 
     def __call__(self, codes: Tensor) -> Tensor:
         """Codes (N, latent) of the actor as the target's, of the same type."""
         off = codes.float() + self.apart - self.centre
-        explained = (off @ self.signs) @ self.slopes
-        along = (off - explained) @ self.axes.T / self.spread
+        signs = off @ self.signs
+        shown = signs.clamp(self.low, self.high)
+        shown = shown + BEYOND * torch.tanh((signs - shown) / BEYOND)
+        along = (off - signs @ self.slopes) @ self.axes.T / self.spread
         beyond = (along.abs() - USUAL).clamp_min(0) / (FAR - USUAL)
         drawn_in = along.clamp(-USUAL, USUAL) + along.sign() * (FAR - USUAL) * torch.tanh(beyond)
-        return ((drawn_in * self.spread) @ self.axes + explained + self.centre).to(codes.dtype)
+        return ((drawn_in * self.spread) @ self.axes + shown @ self.slopes + self.centre).to(codes.dtype)
 
 
 def exchange(encoder: Encoder, actor: Samples, target: Samples, device: torch.device) -> Exchange:
@@ -98,7 +106,9 @@ def exchange(encoder: Encoder, actor: Samples, target: Samples, device: torch.de
     spread = np.full(len(axes), max(NARROW * float(np.sqrt((known**2).mean())), 1e-6))
     spread[: len(known)] = np.maximum(known, spread[: len(known)])
     spread *= 1 + (FEW / len(codes)) ** 2
-    parts = (apart, centre, axes, spread, slopes, np.linalg.pinv(slopes, rcond=1e-6))
+    signs = np.linalg.pinv(slopes, rcond=1e-6)
+    low, high = np.percentile((codes - centre) @ signs, RANGE, axis=0)
+    parts = (apart, centre, axes, spread, slopes, signs, low, high)
     return Exchange(*(torch.from_numpy(x.astype(np.float32)).to(device) for x in parts))
 
 

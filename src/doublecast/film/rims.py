@@ -21,7 +21,7 @@ RATIO = 6.0  #: largest ratio of a pixel to the skin around, and one over the sm
 APART = 3  #: texels about brows, eyes and mouth in which the target's rims are left as the network has them
 STILL = 3.0  #: degrees of yaw and pitch below which a person's footage says little of how rims slide
 FINE = 2.0  #: texels: reach of what a soft shot does not have of rims
-NOISE = 2.0  #: times as strong as noise what one face has of rims must be at least
+NOISE = 1.3  #: times as strong as noise what one face has of rims must be at least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,7 @@ def _clear(ratios: F32, band: F32) -> F32:
     usual = np.median(ratios, axis=0)
     best = max(ratios, key=lambda one: float((one * usual * band[..., None]).sum()))
     skin = (band == 0) & (plain_skin() > 0)
-    noise = float(np.square(ratios[:, skin] - usual[skin]).mean())
+    noise = float(np.median(np.square(ratios[:, skin] - usual[skin]))) / 0.455  # a Gaussian's variance by its median
     apart = best - usual
     strength = cv2.GaussianBlur(np.square(apart).mean(2), (0, 0), FINE)
     sure = np.clip(1 - NOISE * noise / np.maximum(strength, 1e-9), 0, 1)
