@@ -12,11 +12,11 @@ import torch
 from doublecast.errors import NoFaceError
 from doublecast.faces.geometry import EYES, OVAL
 from doublecast.film import detail, person, shape
-from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, regions, saturation
+from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, in_light, regions, saturation
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
-from doublecast.model.space import draw, fade, importance, unwrap
+from doublecast.model.space import draw, fade, importance, inside, unwrap
 from doublecast.types import F32, MESH, U8, Bool, Frame
 
 
@@ -110,6 +110,34 @@ def test_the_colour_match_brings_the_light_of_the_shot() -> None:
     lit = decoded * colour_gain(decoded, seen, visible)
     inner = fade(size) > 0.9
     assert np.abs(lit - truth)[inner].mean() < 0.35 * np.abs(decoded - truth)[inner].mean()
+
+
+def test_the_light_of_the_shot_leaves_a_beard_at_the_chin_dark() -> None:
+    """The match is narrow at the face's edge, where skin meets skin; a beard that meets skin is no light."""
+    size = 96
+    chin = np.zeros((size, size), bool)
+    chin[round(0.78 * size) :] = True
+    decoded = np.full((size, size, 3), 0.6, np.float32)
+    decoded[chin] = 0.3
+    shot = np.full((size, size, 3), 153, np.uint8)
+    everything = np.full((size, size), 255, np.uint8)
+    gain = colour_gain(decoded, shot, everything)
+    edge = (inside(size) > 0) & (fade(size) < 0.5)
+    assert np.median((decoded * gain)[edge & chin]) < 0.4
+    darker = colour_gain(np.full_like(decoded, 0.6), (shot * 0.8).astype(np.uint8), everything)
+    assert np.median(darker[edge & ~chin]) == pytest.approx(0.8, abs=0.02), "skin is met"
+
+
+def test_grey_hair_stays_grey_between_skins_and_takes_the_light_of_other_colour() -> None:
+    size = 96
+    texture = np.full((size, size, 3), SKIN, np.float32) / np.float32(255)
+    texture[80:] = 0.5
+    gain = np.broadcast_to(np.array([0.8, 1.3, 1.0], np.float32), texture.shape)
+    person_differs, light_differs = (in_light(texture, gain, apart) for apart in (ALIKE, Apart(0.0, 1.0)))
+    assert np.allclose(person_differs[:70], np.clip(texture * gain, 0, 1)[:70], atol=1e-3), "skin takes all of it"
+    assert np.allclose(light_differs, np.clip(texture * gain, 0, 1), atol=1e-3)
+    grey = person_differs[90, 48]
+    assert grey.max() - grey.min() < 0.05 and grey.mean() == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_hand_before_the_face_stays_even_where_the_network_misses_it() -> None:
@@ -391,7 +419,8 @@ def test_the_targets_own_performance_passes_and_what_it_never_did_does_not(monke
 
 
 def test_what_performance_and_light_explain_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look to the side that the target's footage does not have, and beside it a face that is none of theirs."""
+    """A look to the side that the target's footage has seldom, and beside it a face that is none of theirs. A look much
+    further aside than any of the target's goes a little beyond these, and no further."""
     rng = torch.Generator().manual_seed(1)
     signs, slope = torch.randn(400, 1, generator=rng), torch.zeros(1, 32)
     slope[0, 3] = 4.0
@@ -400,8 +429,8 @@ def test_what_performance_and_light_explain_stays_whole(monkeypatch: pytest.Monk
     monkeypatch.setattr(person, "_side", lambda encoder, side, device: shown[side])
     exchange = person.exchange(None, 0, 1, torch.device("cpu"))  # type: ignore[arg-type]
     centre = target.mean(0)
-    aside, strange = centre + 6 * slope[0], centre + 30 * exchange.axes[20]
-    for code, low, high in ((aside, 0.9, 1.1), (strange, 0.0, 0.3)):
+    aside, far, strange = centre + 2 * slope[0], centre + 12 * slope[0], centre + 30 * exchange.axes[20]
+    for code, low, high in ((aside, 0.9, 1.1), (far, 0.2, 0.35), (strange, 0.0, 0.3)):
         off = (exchange(code[None])[0] - exchange(centre[None])[0]).norm() / (code - centre).norm()
         assert low < float(off) < high
 

@@ -10,6 +10,7 @@ import people
 import pytest
 
 from doublecast.errors import InputError
+from doublecast.film.colour import Apart
 from doublecast.film.composite import blend, lying_before, sharpen
 from doublecast.film.look import PLAIN, Look, settings
 from doublecast.film.openings import Openings
@@ -73,6 +74,7 @@ def swapper() -> Swapper:
     made = Swapper.__new__(Swapper)
     made._network = SimpleNamespace(config=SimpleNamespace(size=SIZE))  # type: ignore[assignment]
     made._detail = None
+    made._apart = Apart(0.0, 1.0)
     made.people = SimpleNamespace(rims=None)  # type: ignore[assignment]
     return made
 

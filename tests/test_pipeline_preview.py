@@ -102,7 +102,9 @@ def test_a_shot_in_the_dark_has_the_same_face_in_the_dark(made: Path) -> None:
     """And not a black hole, as skin that dark is like nothing the networks know."""
     job = Production(made / "job", create=False, lock=False)
     actor, target = FaceStore(job.side("actor")), FaceStore(job.side("target"))
-    swapper = Swapper(latest(next((made / "job").glob("model-*"))), actor, target, device="cpu")
+    checkpoint = latest(next((made / "job").glob("model-*")))
+    assert checkpoint is not None
+    swapper = Swapper(checkpoint, actor, target, device="cpu")
     face = next(iter(actor.scan(person=0))).face
     day, faces = picture(made / "actor.mp4", 0), []
     (left, top), (right, bottom) = face.points[:MESH, :2].min(0).astype(int), face.points[:MESH, :2].max(0).astype(int)

@@ -72,7 +72,7 @@ def _widely(x: F32, sigma: float) -> F32:
     return np.asarray(cv2.resize(blurred(half, sigma / 2), (x.shape[1], x.shape[0])), np.float32)
 
 
-def lit(texture: F32, gain: F32, apart: "Apart") -> F32:
+def in_light(texture: F32, gain: F32, apart: "Apart") -> F32:
     """A decoded texture float32 (S, S, 3) 0-1 in the light of the shot: multiplied with what `colour_gain` gave.
 
     Where it is another skin that the gain's tint comes from, and not light of another colour, grey hair stays grey: it

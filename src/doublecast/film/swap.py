@@ -10,7 +10,7 @@ import torch
 
 from doublecast.faceset import FaceStore
 from doublecast.film import detail, openings, person, rims, shape, spectacles
-from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, lit, saturation
+from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, in_light, saturation
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
 from doublecast.model import occlusion
@@ -188,7 +188,7 @@ class Swapper:
         frame, seen, bare = face.frame, face.texture, face.bare
         gain = colour_gain(texture, seen, bare)
         colourful = min(saturation(seen, bare, *self.people.tones), self._apart.trusted)
-        coloured = desaturate(lit(texture, gain, self._apart), colourful)
+        coloured = desaturate(in_light(texture, gain, self._apart), colourful)
         fine = self._fine(frame, face.face)
         wanted = _Match(
             frame.seconds,
@@ -231,7 +231,7 @@ class Swapper:
             gain if look.colour == 1 else gain ** np.float32(look.colour) for gain in (match.colour, match.features)
         )
         colourful = match.saturation**look.colour
-        coloured = desaturate(lit(face.texture, colour, self._apart), colourful)
+        coloured = desaturate(in_light(face.texture, colour, self._apart), colourful)
         texture = sharpen(np.clip(coloured * features, 0, 1).astype(np.float32), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
