@@ -12,7 +12,17 @@ import torch
 from doublecast.errors import NoFaceError
 from doublecast.faces.geometry import EYES, OVAL
 from doublecast.film import detail, person, shape
-from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, in_light, regions, saturation
+from doublecast.film.colour import (
+    Apart,
+    Tone,
+    colour_gain,
+    desaturate,
+    feature_gain,
+    greys,
+    in_light,
+    regions,
+    saturation,
+)
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
@@ -124,20 +134,34 @@ def test_the_light_of_the_shot_leaves_a_beard_at_the_chin_dark() -> None:
     gain = colour_gain(decoded, shot, everything)
     edge = (inside(size) > 0) & (fade(size) < 0.5)
     assert np.median((decoded * gain)[edge & chin]) < 0.4
-    darker = colour_gain(np.full_like(decoded, 0.6), (shot * 0.8).astype(np.uint8), everything)
-    assert np.median(darker[edge & ~chin]) == pytest.approx(0.8, abs=0.02), "skin is met"
+    shaded = shot.copy()
+    shaded[chin] = 76
+    even = np.full_like(decoded, 0.6)
+    met = np.median((even * colour_gain(even, shaded, everything))[edge & chin])
+    assert met < 0.4, "a shadow of the shot is met"
 
 
-def test_grey_hair_stays_grey_between_skins_and_takes_the_light_of_other_colour() -> None:
+def test_grey_hair_takes_the_tint_of_light_and_not_that_of_another_skin() -> None:
     size = 96
+    ours, theirs = (tone(c, LIPS) for c in ((178, 127, 80), SKIN))
     texture = np.full((size, size, 3), SKIN, np.float32) / np.float32(255)
     texture[80:] = 0.5
-    gain = np.broadcast_to(np.array([0.8, 1.3, 1.0], np.float32), texture.shape)
-    person_differs, light_differs = (in_light(texture, gain, apart) for apart in (ALIKE, Apart(0.0, 1.0)))
-    assert np.allclose(person_differs[:70], np.clip(texture * gain, 0, 1)[:70], atol=1e-3), "skin takes all of it"
-    assert np.allclose(light_differs, np.clip(texture * gain, 0, 1), atol=1e-3)
-    grey = person_differs[90, 48]
-    assert grey.max() - grey.min() < 0.05 and grey.mean() == pytest.approx(0.5, abs=0.03)
+    light = np.array([0.7, 0.8, 1.1], np.float32)
+    gain = np.broadcast_to(light * ours.skin / theirs.skin, texture.shape)
+    made, plain = in_light(texture, gain, greys(ours, theirs)), np.clip(texture * gain, 0, 1)
+    assert np.allclose(made[:70], plain[:70], atol=0.01), "skin takes all of it"
+    tint, wanted, before = (x / x.mean() for x in (made[90, 48], light, plain[90, 48]))
+    assert np.abs(tint - wanted).max() < 0.03 < np.abs(before - wanted).max()
+    orange = Tone(np.array([0.9, 0.5, 0.15], np.float32), np.zeros(3, np.float32))
+    assert not greys(orange, theirs).any(), "footage in light of another colour"
+
+
+def test_colourless_footage_has_no_grey_hair_here_and_there() -> None:
+    rng = np.random.default_rng(0)
+    texture = np.clip(0.5 + rng.normal(0, 0.004, (96, 96, 3)), 0, 1).astype(np.float32)
+    gain = np.ones_like(texture)
+    made = in_light(texture, gain, np.array([0.2, 0.0, -0.2], np.float32))
+    assert (made - texture)[10:-10, 10:-10].std((0, 1)).max() < 0.004
 
 
 def test_a_hand_before_the_face_stays_even_where_the_network_misses_it() -> None:
@@ -295,7 +319,8 @@ def noisy(texture: U8, deviation: float) -> U8:
 
 
 def tone(skin: Sequence[float], lips: Sequence[float]) -> Tone:
-    return Tone(*(np.array(colour, np.float32) / np.float32(255) for colour in (skin, lips)))
+    first, second = (np.array(colour, np.float32) / np.float32(255) for colour in (skin, lips))
+    return Tone(first, second, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -568,7 +593,7 @@ def test_frames_together_are_as_frames_alone(monkeypatch: pytest.MonkeyPatch) ->
     tone = Tone(np.full(3, 0.5, np.float32), np.full(3, 0.4, np.float32))
     made.people = SimpleNamespace(shapes=(rest, rest), tones=(tone, tone), spectacles=None, rims=None)  # type: ignore[assignment]
     made._network = SimpleNamespace(config=SimpleNamespace(size=64))  # type: ignore[assignment]
-    made._apart, made._detail, made._matches = ALIKE, None, {}
+    made._apart, made._greys, made._detail, made._matches = ALIKE, np.zeros(3, np.float32), None, {}
     monkeypatch.setattr(made, "_decode", lambda seen: [[x.texture.astype(np.float32) / 255 for x in seen]] * 2)
     frames = [
         (Frame(people.picture(people.head(centre=(70, 128), scale=50), people.skin(k)), k, k, Fraction(1, 25)), faces)

@@ -10,7 +10,6 @@ import people
 import pytest
 
 from doublecast.errors import InputError
-from doublecast.film.colour import Apart
 from doublecast.film.composite import blend, lying_before, sharpen
 from doublecast.film.look import PLAIN, Look, settings
 from doublecast.film.openings import Openings
@@ -74,7 +73,7 @@ def swapper() -> Swapper:
     made = Swapper.__new__(Swapper)
     made._network = SimpleNamespace(config=SimpleNamespace(size=SIZE))  # type: ignore[assignment]
     made._detail = None
-    made._apart = Apart(0.0, 1.0)
+    made._greys = np.zeros(3, np.float32)
     made.people = SimpleNamespace(rims=None)  # type: ignore[assignment]
     return made
 
@@ -95,7 +94,7 @@ def shot() -> tuple[Frame, Decoded]:
         people.face(points),
         Openings(0, 0, 0),
         texture,
-        _Match(0.0, 1.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(3, np.float32), hand, 0.0),
+        _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(3, np.float32), hand, 0.0),
     )
 
 
@@ -132,10 +131,7 @@ def test_colour_goes_from_as_decoded_to_the_shot(shot: tuple[Frame, Decoded]) ->
 
 def test_what_was_developed_is_dark_again(shot: tuple[Frame, Decoded]) -> None:
     frame, face = shot
-    day, night = (
-        drawn(frame, replace(face, match=replace(face.match, exposure=e)), Look())[120:160, 100:156].astype(float)
-        for e in (1.0, 4.0)
-    )
+    day, night = (drawn(frame, replace(face, exposure=e), Look())[120:160, 100:156].astype(float) for e in (1.0, 4.0))
     assert day.mean() / night.mean() == pytest.approx(4, rel=0.02)
 
 

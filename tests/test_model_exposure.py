@@ -44,6 +44,25 @@ def test_the_skin_decides_and_only_where_it_is_seen() -> None:
     half[:, SIZE // 2 :] = 0
     texture = TEXTURE.copy()
     texture[:, SIZE // 2 :] = 0  # the hidden half
-    assert exposure(texture, half) == 1 and exposure(texture, np.zeros_like(SEEN)) == 1
+    assert exposure(texture, half) == 1 and exposure(TEXTURE, np.zeros_like(SEEN)) == 1
     black_eyes = np.where(importance(SIZE)[..., None] > 1.5, np.uint8(0), TEXTURE)
     assert exposure(black_eyes, SEEN) == 1
+
+
+@pytest.mark.parametrize("shadow", [0.4, 0.55, 0.8])
+def test_half_a_face_in_the_shadow_is_none_in_the_dark(shadow: float) -> None:
+    """What is lit would be white, and no film brighter than that."""
+    texture = TEXTURE.copy()
+    texture[:, : round(shadow * SIZE)] //= 12
+    made, factor = developed(texture, SEEN)
+    lit = (importance(SIZE) < 1.05) & (SEEN > 0) & (np.arange(SIZE) >= round(shadow * SIZE))
+    assert (made[lit] == 255).mean() < 0.03
+    assert factor < 1.6
+
+
+def test_a_few_texels_do_not_decide() -> None:
+    few = np.zeros_like(SEEN)
+    few[48, 20:23] = 255
+    black = dark(0.2)
+    black[48, 20:23] = 255
+    assert exposure(black, few) == pytest.approx(exposure(dark(0.2), SEEN), rel=0.05)

@@ -115,6 +115,15 @@ def test_a_shot_in_the_dark_has_the_same_face_in_the_dark(made: Path) -> None:
         film = composite(frame.pixels, swapper.swap(frame, [face]))
         faces.append(film[rows, columns].astype(float) / light)
     assert faces[1].mean() == pytest.approx(faces[0].mean(), rel=0.06)
+    swapper.begin()
+    switched = []
+    for count, light in enumerate((1.0, 1.0, 0.1, 0.1, 1.0)):
+        frame = Frame(np.asarray(day * light + 0.5, np.uint8), count, count, Fraction(1, 25))
+        switched.append(composite(frame.pixels, swapper.swap(frame, [face]))[rows, columns].mean() / light)
+    usual = np.array(switched) / faces[0].mean()
+    assert usual[[0, 1, 4]] == pytest.approx(1, abs=0.15) and usual.max() < 1.5, (
+        "lights go out and on, and the match lags"
+    )
     assert np.corrcoef(faces[0].ravel(), faces[1].ravel())[0, 1] > 0.985
 
 

@@ -15,7 +15,6 @@ WIDE, NARROW = 0.2, 0.05  #: reach of the colour match, as part of the texture's
 BRIGHTEST = 3.0  #: largest gain, and one over the smallest
 DARK = 0.04  #: added where nothing can be compared, so that the gain goes to 1
 ODD = 0.2  #: difference from the usual difference, in 0-1, beyond which a texel hardly counts
-SAME = 0.5  #: share of the skin at the face's edge that must not be odd for the match to be narrow there
 BRIGHT = 85.0  #: percentile of brightness by which eyes and teeth are compared: the white of both
 WHITES = (0.4, 1.15)  #: how far eyes and mouths are darkened or brightened besides
 TINTED = 0.2  #: how far a white's tint is moved, each channel against their mean
@@ -26,8 +25,9 @@ TINGED = (0.2, 0.45)  #: difference of the tints of two skins from which it is l
 DARKER = 0.4  #: difference of tints for each log difference of tone, up to 1, as dark skin has another tint than light
 FADED = 0.6  #: how much of the colours within a face is not trusted in light of quite another colour
 NEUTRAL = (0.2, 0.6)  #: chroma as part of the skin's up to which a texel is grey, and from which it is coloured
-GREY = 0.9  #: how much of a gain's tint grey hair does not take
+FAINT = 0.12  #: chroma of skin below which footage has next to no colour
 GLOSS = (95.0, 1.1)  #: percentile of the actor's lips that is their brightest, and how many times as bright lips may be
+FACES = 25  #: of somebody by which it is known how far the colours within the face lie apart
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
 
@@ -54,16 +54,17 @@ def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
     size = decoded.shape[0]
     shot: F32 = seen.astype(np.float32) / np.float32(255)
     weight = (_skin(size) * (visible / 255) + 1e-4 * (inside(size) > 0)).astype(np.float32)
-    plain, seen_skin = weight > 0.5, weight.copy()
+    plain, skin, edge = weight > 0.5, weight.copy(), 1 - fade(size)
     if plain.any():  # spectacles, hair and beards are no light: what differs unlike the rest of the skin counts less
         difference = shot - decoded
-        odd = np.abs(difference - np.median(difference[plain], axis=0)).max(2)
-        weight *= np.exp(-np.square(odd / ODD))
+        unlike = difference - np.median(difference[plain], axis=0)
+        weight *= np.exp(-np.square(np.abs(unlike).max(2) / ODD))
+        beard = np.clip(unlike.mean(2) / ODD - 0.5, 0, 1)  # dark in the texture alone, so no shadow
+        bearded = _widely(skin * beard, NARROW * size) / np.maximum(_widely(skin, NARROW * size), 1e-6)
+        edge = np.asarray(edge * (1 - bearded), np.float32)
     have, want = (x * weight[..., None] + np.float32(DARK * 1e-4) for x in (decoded, shot))
     wide, near = (_widely(want, reach * size) / _widely(have, reach * size) for reach in (WIDE, NARROW))
-    known = _widely(weight, NARROW * size) / np.maximum(_widely(seen_skin, NARROW * size), 1e-6)  # a beard is not met
-    edge = ((1 - fade(size)) * np.clip(known / SAME, 0, 1))[..., None]
-    return np.asarray(np.clip(wide + edge * (near - wide), 1 / BRIGHTEST, BRIGHTEST), np.float32)
+    return np.asarray(np.clip(wide + edge[..., None] * (near - wide), 1 / BRIGHTEST, BRIGHTEST), np.float32)
 
 
 def _widely(x: F32, sigma: float) -> F32:
@@ -72,18 +73,23 @@ def _widely(x: F32, sigma: float) -> F32:
     return np.asarray(cv2.resize(blurred(half, sigma / 2), (x.shape[1], x.shape[0])), np.float32)
 
 
-def in_light(texture: F32, gain: F32, apart: "Apart") -> F32:
+def greys(actor: "Tone", target: "Tone") -> F32:
+    """What grey hair of the target's is multiplied with, in log, float32 (3,), so that it does not take the tint by
+    which the two people's skins differ; nothing where these were lit in other colours."""
+    return np.asarray((1 - Apart.of(actor, target).coloured) * (_chroma(target.skin) - _chroma(actor.skin)), np.float32)
+
+
+def in_light(texture: F32, gain: F32, greys: F32) -> F32:
     """A decoded texture float32 (S, S, 3) 0-1 in the light of the shot: multiplied with what `colour_gain` gave.
 
-    Where it is another skin that the gain's tint comes from, and not light of another colour, grey hair stays grey: it
-    would be green where reddish skin becomes yellow.
+    Grey hair would be green where reddish skin becomes yellow: it is multiplied with ``greys`` besides, in log. The
+    tint of the shot's own light stays.
     """
-    chroma = np.linalg.norm(_chroma(texture), axis=2)
-    usual = float(np.median(chroma[_skin(texture.shape[0]) > 0]))
-    grey = np.clip((NEUTRAL[1] - chroma / max(usual, 1e-3)) / (NEUTRAL[1] - NEUTRAL[0]), 0, 1)
-    even = np.exp(np.log(gain).mean(2, keepdims=True))
-    share = (GREY * (1 - apart.coloured) * grey).astype(np.float32)[..., None]
-    return np.asarray(np.clip(texture * (gain + share * (even - gain)), 0, 1), np.float32)
+    size = texture.shape[0]
+    chroma = np.linalg.norm(cv2.GaussianBlur(_chroma(texture), (0, 0), size / 96), axis=2)
+    usual = max(float(np.median(chroma[_skin(size) > 0])), FAINT)
+    grey = np.clip((NEUTRAL[1] - chroma / usual) / (NEUTRAL[1] - NEUTRAL[0]), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(texture * gain * np.exp(grey[..., None] * greys), 0, 1), np.float32)
 
 
 @cache
@@ -135,10 +141,12 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tone:
-    """The usual colours of somebody's skin and lips in their footage, float32 (3,) 0-1 each."""
+    """The usual colours of somebody's skin and lips in their footage, float32 (3,) 0-1 each. tints: how far colours
+    within the face lie apart, see `_tints`."""
 
     skin: F32
     lips: F32
+    tints: float = 0.0
 
     @classmethod
     def of(cls, textures: U8, visible: U8) -> "Tone":
@@ -148,7 +156,9 @@ class Tone:
             seen = region & (visible > 128)
             colours = textures[seen] if seen.any() else textures[:, region].reshape(-1, 3)
             usual.append((np.median(colours, axis=0) / 255).astype(np.float32))
-        return cls(*usual)
+        some = slice(None, None, -(-len(textures) // FACES))
+        tints = [_tints(x[v > 128]) for x, v in zip(textures[some], visible[some], strict=True) if (v > 128).any()]
+        return cls(usual[0], usual[1], float(np.median(tints)) if tints else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +192,9 @@ def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
     """How colourful the shot is as part of what the target's colours are, 0 (black and white, or sepia) to 1.
 
     Gains bring skin to the colour of a bleached or grey shot and leave lips and lids as red beside it as they were.
-    Skin in such a shot is less warm, and lips differ less from it; in coloured light only the first is so, and with
-    pale lips only the second: the larger share decides. A face that has one tint all over has no colour at all. seen,
+    Skin in such a shot is less warm, or all of the face is of more alike colours, as in bleached footage with a warm
+    tint; and lips differ less from skin. In coloured light only the first is so, and with pale lips only the last: the
+    larger share decides. A face that has one tint all over has no colour at all. seen,
     visible: as in `feature_gain`; the actor's usual colours stand in for what something covers.
     """
     seen, visible = seen[::2, ::2], visible[::2, ::2]  # plenty for medians
@@ -196,12 +207,16 @@ def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
     own, wanted = _chroma(skin), _chroma(target.skin)
     warm = (own[0] - own[2]) / max(float(wanted[0] - wanted[2]), 0.1)
     apart = np.linalg.norm(_chroma(lips) - own) / max(float(np.linalg.norm(_chroma(target.lips) - wanted)), 0.05)
-    share = float(np.clip(max(warm, apart) / COLOURFUL, 0, 1) ** 1.5)
-    if there.sum() < 12:
-        return share
-    face = _chroma(seen[there] / 255)
-    tints = float(np.sqrt(np.square(face - np.median(face, axis=0)).sum(1).mean()))
+    tints = _tints(seen[there]) if there.sum() >= 12 else actor.tints
+    rich = tints / max(target.tints, TINTS)
+    share = float(np.clip(max(min(warm, rich), apart) / COLOURFUL, 0, 1) ** 1.5)
     return share * float(np.clip(tints / TINTS, 0, 1))
+
+
+def _tints(colours: U8) -> float:
+    """Root mean square distance of colours uint8 (n, 3) from their usual one, in log without brightness."""
+    chroma = _chroma(colours / 255)
+    return float(np.sqrt(np.square(chroma - np.median(chroma, axis=0)).sum(1).mean()))
 
 
 def desaturate(lit: F32, share: float) -> F32:

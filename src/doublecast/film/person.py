@@ -32,7 +32,7 @@ USUAL, FAR = 1.0, 2.0  #: standard deviations of the target's codes to which a c
 # lies beyond, along each of their main axes
 SURE = 2.0  #: times as large as by chance what signs do to codes must be, to count
 FEW = 60  #: codes of the target below which its deviations are not known well, and count as larger
-BEYOND = 1.0  #: how far beyond the target's range a sign may go at most, in its deviations
+BEYOND = 1.0  #: how far beyond the target's range a sign may go at most, in its deviations in both people's faces
 RANGE = (1, 99)  #: percentiles of the target's codes that are the range of a sign
 NARROW = 0.3  #: least standard deviation of an axis, as part of the root mean square of those that vary
 

@@ -17,6 +17,7 @@ from doublecast.model.space import Drawing, draw, sample
 from doublecast.types import F32, F64, U8, Face, Pose
 
 WIDE = 0.07  #: diameter of the skin around a line, as part of the face's size, or of the texture's side
+FLOOR = 6.0  #: of 255, added to both sides of a ratio, as what is black has none
 RATIO = 6.0  #: largest ratio of a pixel to the skin around, and one over the smallest
 APART = 3  #: texels about brows, eyes and mouth in which the target's rims are left as the network has them
 STILL = 3.0  #: degrees of yaw and pitch below which a person's footage says little of how rims slide
@@ -68,9 +69,9 @@ def _clear(ratios: F32, band: F32) -> F32:
     what all have than noise is, it is what all have. band: float32 (`SIDE`, `SIDE`), where rims are."""
     usual = np.median(ratios, axis=0)
     best = max(ratios, key=lambda one: float((one * usual * band[..., None]).sum()))
-    skin = (band == 0) & (plain_skin() > 0)
-    noise = float(np.median(np.square(ratios[:, skin] - usual[skin]))) / 0.455  # a Gaussian's variance by its median
     apart = best - usual
+    skin = (band == 0) & (plain_skin() > 0)
+    noise = float(np.median(np.square(apart[skin]))) / 0.455 * np.exp(-2 * usual.mean(2))  # a Gaussian's, by its median
     strength = cv2.GaussianBlur(np.square(apart).mean(2), (0, 0), FINE)
     sure = np.clip(1 - NOISE * noise / np.maximum(strength, 1e-9), 0, 1)
     return np.asarray(usual + sure[..., None] * apart, np.float32)
@@ -134,19 +135,21 @@ def _around(pixels: U8, size: float) -> U8:
     return np.asarray(cv2.medianBlur(np.ascontiguousarray(pixels), _reach(size)), np.uint8)
 
 
-def _ratio(pixels: U8, around: U8) -> F32:
-    """Log of what the skin around is multiplied with, float32 (h, w, 3)."""
-    ratio = np.log((pixels.astype(np.float32) + 6) / (around.astype(np.float32) + 6))
+def _ratio(pixels: U8, around: U8, floor: float = FLOOR) -> F32:
+    """Log of what the skin around is multiplied with, float32 (h, w, 3), where both are ``floor`` brighter."""
+    more = np.float32(floor)
+    ratio = np.log((pixels.astype(np.float32) + more) / (around.astype(np.float32) + more))
     return np.asarray(np.clip(ratio, -np.log(RATIO), np.log(RATIO)), np.float32)
 
 
 def seen(
-    spectacles: Spectacles, frame: U8, drawing: Drawing, face: Face, moved: F32
+    spectacles: Spectacles, frame: U8, drawing: Drawing, face: Face, moved: F32, exposure: float = 1
 ) -> tuple[slice, slice, F32] | None:
     """Rows and columns of a drawing, and what its pixels there are multiplied with, float32 (h, w, 3), to have the
     spectacles of a frame uint8 (H, W, 3) on them; None where there is nothing of them.
 
-    face: the actor's, whose own mesh says where they are. moved: float32 (3,), as `spectacles.slid` gives it.
+    face: the actor's, whose own mesh says where they are. moved: float32 (3,), as `spectacles.slid` gives it. exposure:
+    what the frame would have to be multiplied with to be in ordinary light.
     """
     if moved[2] <= 0:
         return None
@@ -166,5 +169,5 @@ def seen(
     low, high = max(y0 - reach, 0), min(y1 + reach, frame.shape[0])
     first, last = max(x0 - reach, 0), min(x1 + reach, frame.shape[1])
     around = _around(frame[low:high, first:last], face.size)[y0 - low : y1 - low, x0 - first : x1 - first]
-    gain = np.exp(share[inner][..., None] * _ratio(frame[y0:y1, x0:x1], around))
+    gain = np.exp(share[inner][..., None] * _ratio(frame[y0:y1, x0:x1], around, FLOOR / exposure))
     return down, across, np.asarray(gain, np.float32)

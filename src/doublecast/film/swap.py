@@ -10,7 +10,7 @@ import torch
 
 from doublecast.faceset import FaceStore
 from doublecast.film import detail, openings, person, rims, shape, spectacles
-from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, in_light, saturation
+from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, greys, in_light, saturation
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
 from doublecast.model import occlusion
@@ -33,11 +33,10 @@ REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the t
 class _Match:
     """What brings a decoded texture into the shot at one moment: colour, a gain float32 (S, S, 3), then saturation,
     then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; slid:
-    float32 (3,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face. All but the
-    last as if the shot were as bright as its developed texture, which is ``exposure`` times as bright."""
+    float32 (3,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face. All as
+    of a shot as bright as its developed texture."""
 
     seconds: float
-    exposure: float
     colour: F32
     saturation: float
     features: F32
@@ -65,7 +64,8 @@ class _Seen:
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
     """A face of a frame with all that does not depend on the look. face: the actor's; openings: what of it stays;
-    texture: float32 (S, S, 3) 0-1 as decoded; lines: its spectacles, see `rims.seen`."""
+    texture: float32 (S, S, 3) 0-1 as decoded; lines: its spectacles, see `rims.seen`; exposure: how many times as
+    bright as the shot the texture is, see `developed`."""
 
     drawing: Drawing
     face: Face
@@ -73,6 +73,7 @@ class Decoded:
     texture: F32
     match: _Match
     lines: tuple[slice, slice, F32] | None = None
+    exposure: float = 1.0
 
 
 def _shape_of(store: FaceStore) -> shape.Shape:
@@ -144,6 +145,7 @@ class Swapper:
         self._exchange = person.exchange(self._network.encoder, *self.people.samples, self._device)
         self._network.to(self._type)
         self._apart = Apart.of(*self.people.tones)
+        self._greys = greys(*self.people.tones)
         self._detail = self.people.detail
         self._matches: dict[int, _Match] = {}
 
@@ -188,11 +190,10 @@ class Swapper:
         frame, seen, bare = face.frame, face.texture, face.bare
         gain = colour_gain(texture, seen, bare)
         colourful = min(saturation(seen, bare, *self.people.tones), self._apart.trusted)
-        coloured = desaturate(in_light(texture, gain, self._apart), colourful)
+        coloured = desaturate(in_light(texture, gain, self._greys), colourful)
         fine = self._fine(frame, face.face)
         wanted = _Match(
             frame.seconds,
-            face.exposure,
             gain,
             colourful,
             feature_gain(coloured, seen, bare, self._apart),
@@ -205,8 +206,10 @@ class Swapper:
         open_now = openings.openings(face.face, self.people.shapes[0])
         match = self._steady(face.face.track, wanted)
         worn = self.people.spectacles
-        lines = None if worn is None else rims.seen(worn, frame.pixels, face.drawing, face.face, match.slid)
-        return Decoded(face.drawing, face.face, open_now, texture, match, lines)
+        lines = (
+            None if worn is None else rims.seen(worn, frame.pixels, face.drawing, face.face, match.slid, face.exposure)
+        )
+        return Decoded(face.drawing, face.face, open_now, texture, match, lines, face.exposure)
 
     def _slid(self, frame: Frame, face: Face) -> F32:
         """Where spectacles have slid to, see `spectacles.slid`, float32 (3,)."""
@@ -231,7 +234,7 @@ class Swapper:
             gain if look.colour == 1 else gain ** np.float32(look.colour) for gain in (match.colour, match.features)
         )
         colourful = match.saturation**look.colour
-        coloured = desaturate(in_light(face.texture, colour, self._apart), colourful)
+        coloured = desaturate(in_light(face.texture, colour, look.colour * self._greys), colourful)
         texture = sharpen(np.clip(coloured * features, 0, 1).astype(np.float32), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
@@ -244,7 +247,7 @@ class Swapper:
             texture = rims.drawn(texture, self.people.rims, face.face.pose, look.spectacles, shot)
         if look.sharpness:
             texture = sharpen(texture, look.sharpness, REACH * texture.shape[0])
-        return texture if match.exposure == 1 else texture / np.float32(match.exposure)
+        return texture if face.exposure == 1 else texture / np.float32(face.exposure)
 
     def _drawn(self, frame: Frame, face: Decoded, look: Look) -> Patch | None:
         match, texture = face.match, self._texture(face, look)
@@ -285,7 +288,6 @@ class Swapper:
         before = self._before(track, now.seconds)
         if before is not None:
             share = max(1 - float(np.exp(-(now.seconds - before.seconds) / STEADY)), 1e-3)
-            exposure = before.exposure + share * (now.exposure - before.exposure)
             colour = before.colour + share * (now.colour - before.colour)
             features = before.features + share * (now.features - before.features)
             colourful = before.saturation + share * (now.saturation - before.saturation)
@@ -294,9 +296,7 @@ class Swapper:
             slid = before.slid + share * (now.slid - before.slid)
             soon = max(1 - float(np.exp(-(now.seconds - before.seconds) / QUICK)), 1e-3)
             hidden = before.covered + soon * (now.covered - before.covered)
-            now = _Match(
-                now.seconds, exposure, colour, colourful, features, sharpness, fine, slid, hidden, now.measured
-            )
+            now = _Match(now.seconds, colour, colourful, features, sharpness, fine, slid, hidden, now.measured)
         self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
         self._matches[track] = now
         return now

@@ -11,20 +11,23 @@ import numpy as np
 from doublecast.model.space import importance, inside
 from doublecast.types import U8
 
-DIM = 0.28  #: brightness of skin, 0-1, below which no skin is in ordinary light
+DIM = 0.28  #: brightness of skin, 0-1, below which hardly any skin is in ordinary light
+LIT = (98.0, 0.95)  #: percentile of the skin's brightest channel, and how bright it may become: what is lit stays whole
+FEWEST = 0.02  #: share of the skin that must be seen to go by it alone
 MOST = 8.0  #: largest factor: with more, footage of eight bits has nothing but steps
 
 
 def exposure(texture: U8, visible: U8) -> float:
-    """What a texture must be multiplied with to be seen well, 1-`MOST`; 1 where its skin is bright enough or hidden.
+    """What a texture must be multiplied with to be seen well, 1-`MOST`; 1 where its skin is bright enough.
 
-    texture: uint8 (S, S, 3); visible: uint8 (S, S). The median brightness of its skin decides.
+    texture: uint8 (S, S, 3); visible: uint8 (S, S). The median brightness of its skin decides, if none of it is lit:
+    half a face in the shadow is none in the dark.
     """
-    skin = (importance(texture.shape[0]) < 1.05) & (inside(texture.shape[0]) > 0) & (visible > 128)
-    if not skin.any():
-        return 1.0
-    bright = float(np.median(texture[skin].mean(1))) / 255
-    return float(np.clip(DIM / max(bright, 1e-3), 1, MOST))
+    plain = (importance(texture.shape[0]) < 1.05) & (inside(texture.shape[0]) > 0)
+    seen = plain & (visible > 128)
+    skin = texture[seen if seen.sum() >= FEWEST * plain.sum() else plain]
+    middle, most = float(np.median(skin.mean(1))), float(np.percentile(skin.max(1), LIT[0]))
+    return float(np.clip(min(DIM * 255 / max(middle, 1), LIT[1] * 255 / max(most, 1)), 1, MOST))
 
 
 def developed(texture: U8, visible: U8) -> tuple[U8, float]:

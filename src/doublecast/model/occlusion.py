@@ -38,8 +38,8 @@ WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
 SEEN = (0.3, 0.6)  #: visibility from which a texel of that rim is judged, and in full: what is hidden is unknown
 BEARD = (0.65, 0.8)  #: height in the texture from which dark rims count less, and not at all: there beards are
 SHADE = 0.06  #: width of the rim about what is covered in which dark skin is its shadow, or hair missed
-SHADED = (0.02, 0.1)  #: log of how much darker in a colour, as skin's shadows are red, than the skin beyond a texel of
-# that rim is, at least, and surely
+SHADED = (0.05, 0.2)  #: log of how much darker than the skin beyond a texel of that rim is, at least, and surely
+REDDER = (0.02, 0.05)  #: the same of how much more than the mean its darkest channel is
 LASHES = (0.04, 0.09)  #: distance from the eyes up to which dark texels are lashes, and from which they may be hair
 FILLED = 0.4  #: how much a covered texel that was filled counts in training
 BATCH = 32  #: textures that are looked at together
@@ -213,8 +213,12 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
         gain = (light + np.float32(4)) / (_around(other, mirrored, 0.2 * size) + np.float32(4))
         near = _around(picture, skin, 0.06 * size)
         made = near + mirrored[..., None] * (other * gain - near)
-        darker = np.log((near + np.float32(4)) / (picture + np.float32(4))).max(2)
-        shade = np.clip((darker - SHADED[0]) / (SHADED[1] - SHADED[0]), 0, 1)
+        left: F32 = np.asarray(1 - share[row, 0].numpy(), np.float32)
+        darker = np.log((near + np.float32(4)) / (picture + np.float32(4))) * left[..., None]  # without grain
+        have, count = (cv2.GaussianBlur(x, (0, 0), size / 96) for x in (darker, left))
+        darker = have / (count[..., None] + np.float32(1e-3))
+        dark, red = darker.mean(2), darker.max(2) - darker.mean(2)  # skin's shadows are red
+        shade = np.maximum(*(np.clip((x - a) / (b - a), 0, 1) for x, (a, b) in ((dark, SHADED), (red, REDDER))))
         shadow = rim * _lashless(size) * shade
         part = np.maximum(share[row, 0].numpy(), shadow)
         made = picture + part[..., None] * (made - picture)
