@@ -1,6 +1,7 @@
 """Smoothing, shape and compositing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -345,6 +346,17 @@ def test_only_a_bleached_shot_takes_colour_from_the_face(
     hand = painted((0, 255, 0), (0, 0, 255))
     hidden = saturation(hand, np.zeros_like(everything), tone(skin, lips), tone(SKIN, LIPS))
     assert one_tint or hidden == pytest.approx(found, abs=0.05), "a hand before the face is not asked"
+
+
+def test_bleached_footage_with_a_warm_tint_is_bleached() -> None:
+    """Its skin is as warm as any; that all of the face is of much the same colour tells."""
+    everything = np.full((128, 128), 255, np.uint8)
+    warm, lips = (178, 127, 80), (130, 92, 58)
+    seen = noisy(painted(warm, lips), 0.03)
+    own = Tone.of(seen[None], everything[None])
+    plain, rich = (replace(tone(SKIN, LIPS), tints=t * own.tints) for t in (1.0, 4.0))
+    assert saturation(seen, everything, own, plain) == pytest.approx(1, abs=0.05)
+    assert saturation(seen, everything, own, rich) < 0.4
 
 
 def test_a_grey_shot_has_white_eyes_and_no_red_lips() -> None:

@@ -28,6 +28,7 @@ NEUTRAL = (0.2, 0.6)  #: chroma as part of the skin's up to which a texel is gre
 FAINT = 0.12  #: chroma of skin below which footage has next to no colour
 GLOSS = (95.0, 1.1)  #: percentile of the actor's lips that is their brightest, and how many times as bright lips may be
 FACES = 25  #: of somebody by which it is known how far the colours within the face lie apart
+RICH = 1.3  #: how much more than its share of tints a shot counts as, as spectacles and lips differ from face to face
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
 
@@ -208,7 +209,7 @@ def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
     warm = (own[0] - own[2]) / max(float(wanted[0] - wanted[2]), 0.1)
     apart = np.linalg.norm(_chroma(lips) - own) / max(float(np.linalg.norm(_chroma(target.lips) - wanted)), 0.05)
     tints = _tints(seen[there]) if there.sum() >= 12 else actor.tints
-    rich = tints / max(target.tints, TINTS)
+    rich = RICH * tints / max(target.tints, TINTS)
     share = float(np.clip(max(min(warm, rich), apart) / COLOURFUL, 0, 1) ** 1.5)
     return share * float(np.clip(tints / TINTS, 0, 1))
 
