@@ -95,6 +95,7 @@ def shot() -> tuple[Frame, Decoded]:
         Openings(0, 0, 0),
         texture,
         _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(3, np.float32), hand, 0.0),
+        1.0,
     )
 
 

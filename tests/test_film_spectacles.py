@@ -83,7 +83,7 @@ def test_only_rims_come_along() -> None:
     drawing = draw(points, (256, 256))
     assert drawing is not None
     still: F32 = np.array([0, 0, 1], np.float32)
-    rows, columns, gain = rims.seen(worn, frame, drawing, people.face(points), still) or pytest.fail("no rims")
+    rows, columns, gain = rims.seen(worn, frame, drawing, people.face(points), still, 1) or pytest.fail("no rims")
     assert gain.shape == (rows.stop - rows.start, columns.stop - columns.start, 3)
     uv = drawing.uv[rows, columns]
     x, y = (uv * SIDE - 0.5)[..., 0], (uv * SIDE - 0.5)[..., 1]
@@ -91,12 +91,17 @@ def test_only_rims_come_along() -> None:
     within = (np.abs(x - LENS[0, 0]) < 20) & (np.abs(y - LENS[0, 1]) < 10)
     assert gain[below].min() < 0.6 and np.abs(gain[within] - 1).max() < 0.05
     bare = people.picture(points, (painted(worn=False) / 255).astype(np.float32))
-    nothing = rims.seen(worn, bare, drawing, people.face(points), still)
+    nothing = rims.seen(worn, bare, drawing, people.face(points), still, 1)
     assert nothing is not None and np.abs(nothing[2] - 1).mean() < 0.03
-    assert rims.seen(worn, frame, drawing, people.face(points), np.zeros(3, np.float32)) is None, "not worn"
-    assert rims.seen(worn, frame, drawing, people.face(people.head(centre=(-900, 128))), still) is None
+    dark = np.asarray(frame / 8 + 0.5, np.uint8)
+    pale, strong = (rims.seen(worn, dark, drawing, people.face(points), still, e) for e in (1, 8))
+    assert pale is not None and strong is not None
+    assert strong[2][below].mean() == pytest.approx(gain[below].mean(), abs=0.05)
+    assert pale[2][below].mean() > gain[below].mean() + 0.1
+    assert rims.seen(worn, frame, drawing, people.face(points), np.zeros(3, np.float32), 1) is None, "not worn"
+    assert rims.seen(worn, frame, drawing, people.face(people.head(centre=(-900, 128))), still, 1) is None
     none = replace(worn, band=np.zeros_like(worn.band))
-    assert rims.seen(none, frame, drawing, people.face(points), still) is None
+    assert rims.seen(none, frame, drawing, people.face(points), still, 1) is None
 
 
 @pytest.mark.parametrize("centre", [(20, 128), (250, 60), (128, 250)])
@@ -106,7 +111,7 @@ def test_a_face_that_is_half_out_of_the_picture(centre: tuple[int, int]) -> None
     frame = people.picture(points, (painted() / 255).astype(np.float32))
     drawing = draw(people.head(centre=centre, wide=1.1), (256, 256))
     assert drawing is not None
-    part = rims.seen(worn, frame, drawing, people.face(points), np.array([0, 0, 1], np.float32))
+    part = rims.seen(worn, frame, drawing, people.face(points), np.array([0, 0, 1], np.float32), 1)
     assert part is not None and part[2].min() < 0.7
     assert drawing.uv[part[0], part[1]].shape[:2] == part[2].shape[:2]
 

@@ -143,7 +143,7 @@ def _ratio(pixels: U8, around: U8, floor: float = FLOOR) -> F32:
 
 
 def seen(
-    spectacles: Spectacles, frame: U8, drawing: Drawing, face: Face, moved: F32, exposure: float = 1
+    spectacles: Spectacles, frame: U8, drawing: Drawing, face: Face, moved: F32, exposure: float
 ) -> tuple[slice, slice, F32] | None:
     """Rows and columns of a drawing, and what its pixels there are multiplied with, float32 (h, w, 3), to have the
     spectacles of a frame uint8 (H, W, 3) on them; None where there is nothing of them.

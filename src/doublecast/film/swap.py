@@ -72,8 +72,8 @@ class Decoded:
     openings: openings.Openings
     texture: F32
     match: _Match
+    exposure: float
     lines: tuple[slice, slice, F32] | None = None
-    exposure: float = 1.0
 
 
 def _shape_of(store: FaceStore) -> shape.Shape:
@@ -209,7 +209,7 @@ class Swapper:
         lines = (
             None if worn is None else rims.seen(worn, frame.pixels, face.drawing, face.face, match.slid, face.exposure)
         )
-        return Decoded(face.drawing, face.face, open_now, texture, match, lines, face.exposure)
+        return Decoded(face.drawing, face.face, open_now, texture, match, face.exposure, lines)
 
     def _slid(self, frame: Frame, face: Face) -> F32:
         """Where spectacles have slid to, see `spectacles.slid`, float32 (3,)."""
