@@ -33,9 +33,4 @@ def exposure(texture: U8, visible: U8) -> float:
 def developed(texture: U8, visible: U8) -> tuple[U8, float]:
     """A texture as bright as it must be to be seen well, uint8 (S, S, 3), and what it was multiplied with."""
     factor = exposure(texture, visible)
-    return (texture if factor == 1 else multiplied(texture, factor)), factor
-
-
-def multiplied(picture: U8, factor: float) -> U8:
-    """A picture uint8 (..., 3) times a factor."""
-    return np.asarray(cv2.convertScaleAbs(picture, alpha=factor), np.uint8)
+    return (texture if factor == 1 else np.asarray(cv2.convertScaleAbs(texture, alpha=factor), np.uint8)), factor
