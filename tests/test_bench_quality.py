@@ -213,6 +213,35 @@ def test_a_killed_bench_goes_on(shared: Path, performers: tuple[Path, Held], mon
     assert "not measured" in html and "performers 1" in html
 
 
+def test_later_points_go_on_with_the_same_run_and_earlier_ones_begin_anew(
+    shared: Path, performers: tuple[Path, Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, _ = performers
+    monkeypatch.setattr(pairs, "PLACES", 4)
+    steps: list[int] = []
+
+    class Counted(Toy):
+        def advance(self) -> int:
+            steps.append(self.steps)
+            return super().advance()
+
+    def points(*minutes: float) -> dict[float, int]:
+        steps.clear()
+        found = quality.quality(
+            work, shared, pairs=["performers 1"], contestants=["longer"], minutes=minutes, threads=1, build=Counted
+        )
+        return {p.minutes: p.steps for p in found.points if p.contestant == "longer"}
+
+    before = points(0.0005)[0.0005]
+    assert steps[0] == 0
+    after = points(0.001)[0.001]
+    assert steps[0] == before < after, "the run did not go on"
+    points(0.0001)
+    assert steps[0] == 0, "a point was measured on a run that is past it"
+    points(0.0015)
+    assert steps[0] == after
+
+
 # ------------------------------------------------------------------------------------------------------- goals
 @pytest.mark.parametrize(
     ("line", "level", "minute"),

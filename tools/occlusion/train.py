@@ -4,11 +4,11 @@
     python tools/occlusion/material.py WORK              # rendered people with hair before the face
     python tools/occlusion/train.py WORK --steps 4000 --export src/doublecast/assets/occlusion.safetensors
 
-Real faces get things laid before them whose masks are known: strands of hair (from the rendered people's hair and from
-procedural strokes), hands (skin-coloured fingers in their own light), spectacles, and patches of other pictures; some
-get a shadow, which is no cover. What was before a real face already has no mask: after a first part of the training,
-texels that the network itself finds covered in the picture as it was no longer count. One picture in five has nothing
-laid over it. Half of every batch are rendered people with exact masks.
+Real faces get things laid before them whose masks are known: strands of hair (from the rendered people's hair and
+from procedural strokes), hands (skin-coloured fingers in their own light), spectacles, and patches of other pictures;
+some get a shadow, a beard, blur or grain, which are no cover. What was before a real face already has no mask: after
+a first part of the training, texels that the network itself finds covered in the picture as it was no longer count.
+One picture in five has nothing laid over it. Half of every batch are rendered people with exact masks.
 """
 
 import argparse
@@ -26,10 +26,11 @@ from doublecast.model import augment
 from doublecast.model.augment import AugmentConfig
 from doublecast.model.networks import pack
 from doublecast.model.occlusion import SIDE, Occlusion
-from doublecast.model.space import EYE_RINGS, inside, layout
+from doublecast.model.space import EYE_RINGS, MOUTH_RING, inside, layout
 
 BATCH, RATE, WEIGHT = 16, 2e-3, 2.0  #: of each kind; learning rate; of covered texels
 DOUBT = -0.6  #: logit above which a texel of a real face is taken for covered before anything was laid over it
+HAIRS = [[20, 18, 17], [45, 32, 25], [80, 55, 38], [140, 100, 62], [190, 160, 115], [150, 148, 145], [110, 50, 30]]
 LIGHT = AugmentConfig(gain=0.2, tint=0.06, contrast=0.15, gradient=0.25, borrow=0.3)
 UV = layout().uv * SIDE - 0.5
 
@@ -38,6 +39,11 @@ def smooth(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> np
     """Noise of a certain grain, float32, standard deviation 1."""
     noise = cv2.GaussianBlur(rng.standard_normal(shape).astype(np.float32), (0, 0), scale)
     return noise / (noise.std() + 1e-6)
+
+
+def hair_colour(rng: np.random.Generator) -> np.ndarray:
+    """Of hair, float (3,) 0-255."""
+    return np.array(HAIRS[rng.integers(len(HAIRS))], float) * rng.uniform(0.6, 1.5)
 
 
 def strokes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -65,11 +71,7 @@ def strokes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         alpha = one.astype(np.float32) / 255 * rng.uniform(0.5, 1)
         shade = shade * (1 - alpha) + alpha * rng.uniform(0.5, 1.5)
         mask = np.maximum(mask, alpha)
-    colour = np.array(
-        [[20, 18, 17], [45, 32, 25], [80, 55, 38], [140, 100, 62], [190, 160, 115], [150, 148, 145], [110, 50, 30]],
-        float,
-    )
-    base = colour[rng.integers(len(colour))] * rng.uniform(0.6, 1.5)
+    base = hair_colour(rng)
     return base * (shade / np.maximum(mask, 0.2))[..., None], mask
 
 
@@ -191,6 +193,44 @@ def shadow(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
     return face * (1 - rng.uniform(0.3, 0.85) * fall)[..., None]
 
 
+def beard(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
+    """A full beard, one about the mouth alone, or a moustache: hair that belongs to the face is no cover."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE
+    aside = 2 * np.abs(x - 0.5)
+    corner = float(UV[MOUTH_RING, 1].mean() / SIDE) + rng.normal(0, 0.03)
+    cheek = corner - rng.uniform(-0.1, 0.35) * np.clip((aside - 0.3) / 0.6, 0, 1) ** rng.uniform(0.7, 2)
+    upper = rng.uniform(0.58, 0.63) + 0.25 * np.clip(aside - rng.uniform(0.15, 0.35), 0, 1)
+    kind = rng.choice(["full", "mouth", "lip", "jaw"], p=[0.65, 0.15, 0.1, 0.1])
+    edge = {"full": np.minimum(cheek, upper), "mouth": upper + 3 * np.clip(aside - rng.uniform(0.35, 0.55), 0, 1)}.get(
+        str(kind), cheek if kind == "jaw" else upper
+    )
+    edge = edge + rng.uniform(0, 0.02) * smooth(rng, (SIDE, SIDE), 4.0)
+    there = 1 / (1 + np.exp(-np.clip((y - edge) / rng.uniform(0.008, 0.05), -30, 30)))
+    if kind == "lip":
+        there = there * (y < corner + 0.02)
+    lips = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.fillPoly(lips, [np.round(UV[MOUTH_RING] * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
+    there = there * (1 - cv2.GaussianBlur(lips.astype(np.float32) / 255, (0, 0), rng.uniform(0.5, 2)))
+    strands = cv2.GaussianBlur(rng.standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), 0.6, sigmaY=2.0)
+    strands = strands / strands.std()
+    dense = np.clip(there * rng.uniform(0.35, 1.1) * (1 + rng.uniform(0, 0.4) * strands), 0, 1)[..., None]
+    grey = face.mean(2)
+    light = cv2.GaussianBlur(grey, (0, 0), 8) / max(float(np.median(grey[inside(SIDE) > 0])), 1)
+    colour = hair_colour(rng) * (np.clip(light, 0.2, 1.6) * (1 + rng.uniform(0, 0.35) * strands))[..., None]
+    return np.clip(face * (1 - dense) + colour * dense, 0, 255).astype(np.float32)
+
+
+def worse(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """A picture as a small or grainy face gives it."""
+    if rng.random() < 0.2:
+        small = cv2.resize(picture, (int(rng.integers(36, 100)),) * 2, interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    if rng.random() < 0.2:
+        grain = smooth(rng, (SIDE, SIDE), float(rng.uniform(0.4, 1.5)))[..., None] * rng.uniform(2, 12)
+        picture = picture + grain
+    return np.clip(picture, 0, 255).astype(np.float32)
+
+
 class Material:
     """Real faces and rendered ones with their hair, uint8, all in memory."""
 
@@ -223,6 +263,8 @@ class Material:
         before = face
         cover = np.zeros((SIDE, SIDE), np.float32)
         if rng.random() < 0.35:
+            face = beard(rng, face)
+        if rng.random() < 0.35:
             face = shadow(rng, face)
         if rng.random() > 0.2:
             for _ in range(1 + (rng.random() < 0.3)):
@@ -246,7 +288,7 @@ class Material:
                     face = face * (1 - rng.uniform(0, 0.4) * cv2.GaussianBlur(fall, (0, 0), 3))[..., None]
                 face = face * (1 - mask[..., None]) + np.clip(colour, 0, 255) * mask[..., None]
                 cover = np.maximum(cover, mask)
-        return face, seen, cover, before
+        return worse(rng, face), seen, cover, before
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pictures (2B, 3, S, S) 0-1, visibility and coverage (2B, 1, S, S), the real half (B, 3, S, S) as it was."""

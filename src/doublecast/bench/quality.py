@@ -181,7 +181,7 @@ class Bout:
         folder = self._folder(stops[0])
         first = self._built(stops[0], folder)
         if not first.anneals:
-            self._train(first, folder, stops)
+            self._train(first, self._begun(stops[0]), stops)
             return
         self._train(first, folder, stops[:1])
         for budget in stops[1:]:
@@ -190,6 +190,11 @@ class Bout:
 
     def _folder(self, budget: float) -> Path:
         return self.work / "runs" / self.settings.key(self.pair.name, self.name, budget, *stamp(self.name))
+
+    def _begun(self, stop: float) -> Path:
+        """Where the run that serves all points goes on; where it is past this one, a run of its own begins."""
+        folder = self._folder(0)
+        return folder if _clock(folder).seconds <= 60 * stop else self._folder(stop)
 
     def _built(self, minutes: float, folder: Path) -> Contestant:
         own = folder / "own"
@@ -239,14 +244,24 @@ class _Clock:
     faces: int = 0
 
 
+def _snapshot(folder: Path) -> Path | None:
+    """The last snapshot of a run: the folder "snapshot" or, killed while it was put in place, "before"."""
+    places = (folder / name for name in ("snapshot", "before"))
+    return next((place for place in places if (place / "clock.json").exists()), None)
+
+
+def _clock(folder: Path) -> _Clock:
+    """How far a run is."""
+    place = _snapshot(folder)
+    return _Clock() if place is None else _Clock(**json.loads((place / "clock.json").read_text("utf-8")))
+
+
 def _restore(contestant: Contestant, folder: Path) -> _Clock:
-    """Go on where a snapshot was made: the folder "snapshot" or, killed while it was put in place, "before"."""
-    for name in ("snapshot", "before"):
-        place = folder / name
-        if (place / "clock.json").exists():
-            contestant.restore(place / "state")
-            return _Clock(**json.loads((place / "clock.json").read_text("utf-8")))
-    return _Clock()
+    """Go on where a snapshot was made."""
+    place = _snapshot(folder)
+    if place is not None:
+        contestant.restore(place / "state")
+    return _clock(folder)
 
 
 def _save(contestant: Contestant, clock: _Clock, folder: Path) -> None:

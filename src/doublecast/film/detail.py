@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from doublecast.faceset import FaceStore
-from doublecast.model.exposure import developed
+from doublecast.model.exposure import unwrap_developed
 from doublecast.model.occlusion import look
-from doublecast.model.space import importance, inside, unwrap
+from doublecast.model.space import importance, inside
 from doublecast.types import F32, U8, Face, Frame
 
 SIDE = 256  #: of the texture that carries the detail
@@ -49,8 +49,7 @@ def learn(store: FaceStore, size: int) -> Detail | None:
     for stored in store.load(np.sort(likely)):
         if stored.crop is not None:
             points = stored.crop.alignment.apply(stored.face.points)
-            texture, visible = unwrap(stored.crop.pixels, points, SIDE)
-            texture, _ = developed(texture, visible)
+            texture, visible, _ = unwrap_developed(stored.crop.pixels, points, SIDE)
             ratios.append(_fine(texture, look(texture[None], visible[None])[0][0], size))
     if not ratios:
         return None
@@ -91,8 +90,8 @@ def amount(detail: Detail, frame: Frame, face: Face) -> float:
     """How much of the detail a shot can carry, 0-`STRONGEST`: as much as the actor's own skin has there."""
     if face.size < SHARP * detail.size:
         return 0.0
-    texture, visible = unwrap(frame.pixels, face.points, SIDE)
-    shot = _fine(developed(texture, visible)[0], visible, detail.size)
+    texture, visible, _ = unwrap_developed(frame.pixels, face.points, SIDE)
+    shot = _fine(texture, visible, detail.size)
     return float(np.clip(_strength(shot) / max(detail.strength, 1e-4), 0, STRONGEST))
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from doublecast.faceset import FaceStore
-from doublecast.model.exposure import developed
+from doublecast.model.exposure import unwrap_developed
 from doublecast.model.material import spread
 from doublecast.model.space import (
     BROW_RINGS,
@@ -23,7 +23,6 @@ from doublecast.model.space import (
     depth,
     filled,
     layout,
-    unwrap,
 )
 from doublecast.types import F32, F64, U8, Bool, Face
 
@@ -88,8 +87,8 @@ def looked_at(store: FaceStore) -> list[tuple[Face, U8, U8]]:
     for stored in store.load(ids[spread(len(ids), FACES)]) if len(ids) else ():
         if stored.crop is not None:
             points = stored.crop.alignment.apply(stored.face.points)
-            texture, visible = unwrap(stored.crop.pixels, points, SIDE)
-            found.append((stored.face, developed(texture, visible)[0], visible))
+            texture, visible, _ = unwrap_developed(stored.crop.pixels, points, SIDE)
+            found.append((stored.face, texture, visible))
     return found
 
 

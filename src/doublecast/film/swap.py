@@ -16,10 +16,10 @@ from doublecast.film.look import PLAIN, Look
 from doublecast.model import occlusion
 from doublecast.model.checkpoint import load_network
 from doublecast.model.device import choose_device, precise
-from doublecast.model.exposure import developed
+from doublecast.model.exposure import unwrap_developed
 from doublecast.model.material import spread
 from doublecast.model.networks import pack
-from doublecast.model.space import Drawing, draw, fade, unwrap
+from doublecast.model.space import Drawing, draw, fade
 from doublecast.types import F32, U8, Face, Frame, Patch
 
 SAMPLES = 800  #: faces that a resting shape is learned from
@@ -49,7 +49,7 @@ class _Match:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """A face of a frame as the network gets it. texture: uint8 (S, S, 3), and exposure, see `developed`; bare and
+    """A face of a frame as the network gets it. texture: uint8 (S, S, 3) and exposure, see `unwrap_developed`; bare and
     foreign: uint8 (S, S), see `occlusion.look`."""
 
     frame: Frame
@@ -180,8 +180,8 @@ class Swapper:
         if not there:
             return []
         size = self._network.config.size
-        textures, visible = zip(*(unwrap(frame.pixels, face.points, size) for frame, face, _ in there), strict=True)
-        bright, factors = zip(*(developed(*seen) for seen in zip(textures, visible, strict=True)), strict=True)
+        unwrapped = (unwrap_developed(frame.pixels, face.points, size) for frame, face, _ in there)
+        bright, visible, factors = zip(*unwrapped, strict=True)
         bare, foreign = occlusion.look(np.stack(bright), np.stack(visible))
         return [_Seen(*known, *found) for known, *found in zip(there, bright, factors, bare, foreign, strict=True)]
 
@@ -215,8 +215,8 @@ class Swapper:
         """Where spectacles have slid to, see `spectacles.slid`, float32 (3,)."""
         if self.people.spectacles is None:
             return np.zeros(3, np.float32)
-        texture, visible = unwrap(frame.pixels, face.points, spectacles.SIDE)
-        return spectacles.slid(self.people.spectacles, developed(texture, visible)[0], visible)
+        texture, visible, _ = unwrap_developed(frame.pixels, face.points, spectacles.SIDE)
+        return spectacles.slid(self.people.spectacles, texture, visible)
 
     def _fine(self, frame: Frame, face: Face) -> float:
         """The share of detail that the shot can carry."""

@@ -8,8 +8,8 @@ of it is divided again.
 import cv2
 import numpy as np
 
-from doublecast.model.space import importance, inside
-from doublecast.types import U8
+from doublecast.model.space import importance, inside, unwrap
+from doublecast.types import F32, U8
 
 DIM = 0.28  #: brightness of skin, 0-1, below which hardly any skin is in ordinary light
 LIT = (98.0, 0.95)  #: percentile of the skin's brightest channel, and how bright it may become: what is lit stays whole
@@ -34,3 +34,10 @@ def developed(texture: U8, visible: U8) -> tuple[U8, float]:
     """A texture as bright as it must be to be seen well, uint8 (S, S, 3), and what it was multiplied with."""
     factor = exposure(texture, visible)
     return (texture if factor == 1 else np.asarray(cv2.convertScaleAbs(texture, alpha=factor), np.uint8)), factor
+
+
+def unwrap_developed(pixels: U8, points: F32, size: int) -> tuple[U8, U8, float]:
+    """A face's texture `developed`, its visibility (see `space.unwrap`), and what the texture was multiplied with."""
+    texture, visible = unwrap(pixels, points, size)
+    bright, factor = developed(texture, visible)
+    return bright, visible, factor

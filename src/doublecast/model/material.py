@@ -9,8 +9,7 @@ from torch import Tensor
 from doublecast.errors import NoFaceError
 from doublecast.faceset import FaceStore, FaceTable
 from doublecast.model import occlusion
-from doublecast.model.exposure import developed
-from doublecast.model.space import unwrap
+from doublecast.model.exposure import unwrap_developed
 from doublecast.types import F64, I64
 
 MEMORY = 320_000_000  #: bytes of textures per side at most
@@ -77,15 +76,15 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
 
 
 def unwrapped(store: FaceStore, ids: I64, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Textures uint8 (N, 3, S, S) of one person's faces, see `developed`, visibility uint8 (N, 1, S, S), in which what
+    """Textures uint8 (N, 3, S, S) of one person's faces, see `exposure`, visibility uint8 (N, 1, S, S), in which what
     something covers is hidden, and how much each texel counts in training, uint8 (N, 1, S, S): see `occlusion.fill`."""
     textures = np.empty((len(ids), size, size, 3), np.uint8)
     visible = np.empty((len(ids), size, size), np.uint8)
     for row, face in enumerate(store.each(ids, crops=True)):
         if face.crop is None:
             raise ValueError(f"face {face.id} was loaded without its crop")
-        texture, visible[row] = unwrap(face.crop.pixels, face.crop.alignment.apply(face.face.points), size)
-        textures[row], _ = developed(texture, visible[row])
+        points = face.crop.alignment.apply(face.face.points)
+        textures[row], visible[row], _ = unwrap_developed(face.crop.pixels, points, size)
     pictures = torch.from_numpy(textures).permute(0, 3, 1, 2).contiguous()
     seen = torch.from_numpy(visible)[:, None]
     bare = occlusion.bare(seen, occlusion.usual(occlusion.coverage(pictures, seen)))

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.model.exposure import developed
+from doublecast.model.exposure import unwrap_developed
 from doublecast.model.networks import Network, pack
-from doublecast.model.space import draw, fade, sample, unwrap
+from doublecast.model.space import draw, fade, sample
 from doublecast.types import F32, I64, U8
 
 SIDE = 160  #: pixels per picture
@@ -56,14 +56,14 @@ def sheet(network: Network, people: list[list[Sitter]], device: torch.device) ->
     """uint8 (H, W, 3) RGB: per identity three rows, the face | reconstructed | with the next identity's decoder."""
     size, rows = network.config.size, []
     for number, faces in enumerate(people):
-        pairs = [unwrap(face.crop, face.crop_points, size) for face in faces]
-        bright, factors = zip(*(developed(*pair) for pair in pairs), strict=True)
-        textures = torch.from_numpy(np.stack(bright)).permute(0, 3, 1, 2).to(device)
-        visible = torch.from_numpy(np.stack([v for _, v in pairs]))[:, None].to(device)
+        found = (unwrap_developed(face.crop, face.crop_points, size) for face in faces)
+        bright, seen, factors = (np.stack(part) for part in zip(*found, strict=True))
+        textures = torch.from_numpy(bright).permute(0, 3, 1, 2).to(device)
+        visible = torch.from_numpy(seen)[:, None].to(device)
         rows.append([face.picture for face in faces])
         for decoder in (number, (number + 1) % len(people)):
             out = network.swap(pack(textures, visible), decoder).permute(0, 2, 3, 1).cpu().numpy()
-            out /= np.array(factors, np.float32)[:, None, None, None]
+            out /= factors.astype(np.float32)[:, None, None, None]
             rows.append([paint(f.picture, f.points, t) for f, t in zip(faces, out, strict=True)])
     width = max(len(row) for row in rows)
     blank = np.zeros((SIDE, SIDE, 3), np.uint8)

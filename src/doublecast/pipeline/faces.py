@@ -262,11 +262,11 @@ def _covered(crop: Crop, points: F32) -> Bool:
     import torch
 
     from doublecast.model import occlusion
-    from doublecast.model.exposure import developed
-    from doublecast.model.space import layout, unwrap
+    from doublecast.model.exposure import unwrap_developed
+    from doublecast.model.space import layout
 
-    texture, visible = unwrap(crop.pixels, crop.alignment.apply(points), occlusion.SIDE)
-    pictures = torch.from_numpy(developed(texture, visible)[0]).permute(2, 0, 1)[None].contiguous()
+    texture, visible, _ = unwrap_developed(crop.pixels, crop.alignment.apply(points), occlusion.SIDE)
+    pictures = torch.from_numpy(texture).permute(2, 0, 1)[None].contiguous()
     hidden = occlusion.coverage(pictures, torch.from_numpy(visible)[None, None])[0, 0].numpy()
     at = np.clip((layout().uv * occlusion.SIDE).astype(int), 0, occlusion.SIDE - 1)
     return np.asarray(hidden[at[:, 1], at[:, 0]] > 127, np.bool_)
