@@ -10,7 +10,7 @@ import torch
 from doublecast.faces.track import FaceTracker
 from doublecast.model import occlusion
 from doublecast.model.networks import pack
-from doublecast.model.space import EYE_RINGS, depth, fade, importance, layout, unwrap
+from doublecast.model.space import EYE_RINGS, MOUTH_RING, depth, fade, importance, layout, unwrap
 from doublecast.types import F32, U8
 from doublecast.video import Reader, find_takes
 from doublecast.weights import fetch_all
@@ -248,3 +248,42 @@ def test_what_is_filled_has_no_edge() -> None:
     slightly = torch.full_like(visible, 20)
     _, taught = occlusion.fill(x, slightly, slightly - 2)
     assert taught.max() < 40, "what is hardly seen is not taught more for being covered a little"
+
+
+@pytest.mark.parametrize(("shine", "found_there"), [(0.0, True), (0.5, False)], ids=["even", "shiny"])
+def test_a_rim_may_be_darker_where_all_of_the_skin_is_uneven(shine: float, found_there: bool) -> None:
+    """Dark skin has highlights and dark edges; the edge of evenly lit skin is not dark by itself."""
+    deep = depth(SIDE)
+    relief = cv2.GaussianBlur(np.random.default_rng(0).standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), 5)
+    lit = np.exp(shine * (deep > 0.16) * relief / relief.std()) * np.where(deep < 0.12, 0.72, 1)
+    face = np.clip(lit[..., None] * np.array([120, 90, 75]), 0, 255).astype(np.uint8)
+    seen = torch.full((1, 1, SIDE, SIDE), 255, dtype=torch.uint8)
+    found = occlusion._odd_rim(pack(torch.from_numpy(face).permute(2, 0, 1)[None], seen))[0, 0].numpy()
+    sides = np.kron(found, np.ones((2, 2)))[40:60, [*range(4, 10), *range(118, 124)]]
+    assert sides.min() > 0.5 if found_there else sides.max() < 0.3
+
+
+@pytest.mark.parametrize("colour", [(25, 20, 18), (90, 60, 40), (215, 212, 206)], ids=["black", "brown", "white"])
+@pytest.mark.parametrize("skin", [(1, 1, 1), (0.55, 0.42, 0.36)], ids=["light", "dark"])
+def test_a_full_beard_is_no_cover_and_a_scarf_is(
+    demo: tuple[U8, F32], colour: tuple[int, int, int], skin: tuple[float, float, float]
+) -> None:
+    face, visible = unwrap(*demo, SIDE)
+    face = np.asarray(face * np.array(skin), np.uint8)
+    rng = np.random.default_rng(0)
+    strands = cv2.GaussianBlur(rng.standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), 0.7, sigmaY=2)
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    edge = np.minimum(
+        0.7 - 0.15 * np.clip(2 * np.abs(x - 0.5) - 0.3, 0, 1), 0.62 + 0.5 * np.clip(2 * np.abs(x - 0.5) - 0.3, 0, 1)
+    )
+    hair = 1 / (1 + np.exp(-np.clip((y - edge) / 0.02, -30, 30)))
+    lips = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.fillPoly(lips, [np.round(layout().uv[MOUTH_RING] * SIDE).astype(np.int32)], 1)
+    dense = (hair * (lips == 0) * np.clip(0.85 + 0.15 * strands / strands.std(), 0, 1))[..., None]
+    bearded = face * (1 - dense) + dense * np.array(colour) * (1 + 0.2 * strands / strands.std())[..., None]
+    there = (dense[..., 0] > 0.5) & (visible > 128)
+    covered = look(np.clip(bearded, 0, 255).astype(np.uint8), visible)[1]
+    assert covered[there].mean() < 50
+    wrapped = np.where((y > 0.62)[..., None], np.array([40, 60, 170]) * (1 + 0.2 * np.sin(60 * x))[..., None], face)
+    covered = look(np.clip(wrapped, 0, 255).astype(np.uint8), visible)[1]
+    assert covered[(y > 0.7) & (visible > 128)].mean() > 150

@@ -5,10 +5,11 @@
     python tools/occlusion/train.py WORK --steps 4000 --export src/doublecast/assets/occlusion.safetensors
 
 Real faces get things laid before them whose masks are known: strands of hair (from the rendered people's hair and
-from procedural strokes), hands (skin-coloured fingers in their own light), spectacles, and patches of other pictures;
-some get a shadow, a beard, blur or grain, which are no cover. What was before a real face already has no mask: after
-a first part of the training, texels that the network itself finds covered in the picture as it was no longer count.
-One picture in five has nothing laid over it. Half of every batch are rendered people with exact masks.
+from procedural strokes), hands (skin-coloured fingers in their own light), spectacles, cloth over mouth and chin, and
+patches of other pictures; some get a shadow, a beard, blur or grain, which are no cover. What was before a real face
+already has no mask: after a first part of the training, texels that the network itself finds covered in the picture
+as it was no longer count. One picture in five has nothing laid over it. Half of every batch are rendered people with
+exact masks.
 """
 
 import argparse
@@ -24,14 +25,21 @@ from torch.nn import functional as F  # noqa: N812
 
 from doublecast.model import augment
 from doublecast.model.augment import AugmentConfig
+from doublecast.model.exposure import developed
 from doublecast.model.networks import pack
 from doublecast.model.occlusion import SIDE, Occlusion
-from doublecast.model.space import EYE_RINGS, MOUTH_RING, inside, layout
+from doublecast.model.space import EYE_RINGS, MOUTH_RING, filled, inside, layout
 
 BATCH, RATE, WEIGHT = 16, 2e-3, 2.0  #: of each kind; learning rate; of covered texels
-DOUBT = -0.6  #: logit above which a texel of a real face is taken for covered before anything was laid over it
-HAIRS = [[20, 18, 17], [45, 32, 25], [80, 55, 38], [140, 100, 62], [190, 160, 115], [150, 148, 145], [110, 50, 30]]
+DOUBT = -0.6, 2.0  #: logits from which a texel of a real face may be, and is, covered before anything was laid over it
+DOUBTED = 0.3  #: how much a texel counts between them: beards and shiny skin must not be doubted for ever
+HAIRS = (
+    *([20, 18, 17], [45, 32, 25], [80, 55, 38], [140, 100, 62]),
+    *([190, 160, 115], [150, 148, 145], [215, 212, 206], [110, 50, 30]),
+)  #: colours of hair
+KINDS = {"strokes": 0.22, "hair": 0.18, "hand": 0.2, "spectacles": 0.22, "cloth": 0.09, "thing": 0.09}  #: chances
 LIGHT = AugmentConfig(gain=0.2, tint=0.06, contrast=0.15, gradient=0.25, borrow=0.3)
+ABOUT_EYES = 0.1  #: distance from the eyes within which what is doubted are dark glasses, as part of the texture's side
 UV = layout().uv * SIDE - 0.5
 
 
@@ -39,6 +47,12 @@ def smooth(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> np
     """Noise of a certain grain, float32, standard deviation 1."""
     noise = cv2.GaussianBlur(rng.standard_normal(shape).astype(np.float32), (0, 0), scale)
     return noise / (noise.std() + 1e-6)
+
+
+def away_from_eyes() -> Tensor:
+    """bool (S, S)."""
+    away = cv2.distanceTransform((filled(EYE_RINGS, SIDE) == 0).astype(np.uint8), cv2.DIST_L2, 5)
+    return torch.from_numpy(away > ABOUT_EYES * SIDE)
 
 
 def hair_colour(rng: np.random.Generator) -> np.ndarray:
@@ -111,10 +125,12 @@ def hand(rng: np.random.Generator, face: np.ndarray, seen: np.ndarray) -> tuple[
 
 
 def spectacles(rng: np.random.Generator, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rims, a bridge and temples around the eyes of the layout."""
-    mask = np.zeros((SIDE, SIDE), np.uint8)
+    """Rims, a bridge and temples around the eyes of the layout; in some, dark lenses that hide them."""
+    mask, lenses = np.zeros((SIDE, SIDE), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
     thick = int(rng.integers(1, 5))
-    grow, lift, square = rng.uniform(1.15, 1.6, 2), rng.normal(2, 3), rng.uniform(2, 5)
+    dark = rng.random() < 0.35
+    grow = rng.uniform(1.15, 1.6, 2) * (rng.uniform(1, 1.5) if dark else 1)
+    lift, square = rng.normal(2, 3), rng.uniform(2, 5)
     centres = []
     t = np.linspace(0, 2 * np.pi, 40)
     for ring in EYE_RINGS:
@@ -126,6 +142,7 @@ def spectacles(rng: np.random.Generator, face: np.ndarray) -> tuple[np.ndarray, 
             np.sign(np.sin(t)) * np.abs(np.sin(t)) ** (2 / square),
         )
         points = middle + np.array([0, lift]) + np.stack(form, 1) * half
+        cv2.fillPoly(lenses, [np.round(points * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
         kind = rng.random()
         part = points if kind > 0.2 else points[20:] if kind > 0.1 else points[:21]
         cv2.polylines(mask, [np.round(part * 8).astype(np.int32)], kind > 0.2, 255, thick, cv2.LINE_AA, 3)
@@ -155,7 +172,14 @@ def spectacles(rng: np.random.Generator, face: np.ndarray) -> tuple[np.ndarray, 
     tone = np.array([[15, 15, 18], [60, 40, 25], [150, 150, 155], [180, 150, 80], [30, 40, 90], [120, 20, 30]], float)
     colour = np.broadcast_to(tone[rng.integers(len(tone))] * rng.uniform(0.5, 1.4), (SIDE, SIDE, 3)).copy()
     colour *= (1 + 0.25 * smooth(rng, (SIDE, SIDE), 4.0))[..., None]
-    return colour, mask.astype(np.float32) / 255 * rng.uniform(0.7, 1)
+    cover = mask.astype(np.float32) / 255 * rng.uniform(0.7, 1)
+    if dark:
+        glass = tone[rng.choice([0, 0, 1, 4])] * rng.uniform(0.3, 1.5)
+        shine = np.clip(smooth(rng, (SIDE, SIDE), float(rng.uniform(4, 16))), 0, None) * rng.uniform(0, 60)
+        inner = (lenses.astype(np.float32) / 255 * (1 - cover))[..., None]
+        colour = colour * (1 - inner) + (glass + shine[..., None]) * inner
+        cover = np.maximum(cover, lenses.astype(np.float32) / 255 * rng.uniform(0.8, 1))
+    return colour, cover
 
 
 def thing(rng: np.random.Generator, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,6 +206,18 @@ def thing(rng: np.random.Generator, other: np.ndarray) -> tuple[np.ndarray, np.n
             * (1 + 0.15 * smooth(rng, (SIDE, SIDE), 1.5))[..., None]
         )
     return colour, mask.astype(np.float32) / 255
+
+
+def cloth(rng: np.random.Generator, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A mask or a scarf over mouth and chin, plain or with the pattern of another picture, with folds."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE
+    aside = 2 * np.abs(x - 0.5)
+    edge = rng.uniform(0.42, 0.64) + rng.uniform(-0.05, 0.15) * aside**2 + rng.normal(0, 0.05) * (x - 0.5)
+    mask = 1 / (1 + np.exp(-np.clip((y - edge) / rng.uniform(0.004, 0.015), -30, 30)))
+    plain = np.broadcast_to(rng.uniform(8, 240) * (1 + rng.normal(0, 0.25, 3) * (rng.random() < 0.6)), (SIDE, SIDE, 3))
+    colour = plain if rng.random() < 0.75 else cv2.resize(other, None, fx=2, fy=2)[:SIDE, :SIDE]
+    folds = cv2.GaussianBlur(smooth(rng, (SIDE, SIDE), 2.0), (0, 0), 6, sigmaY=float(rng.uniform(0.5, 6)))
+    return colour * (1 + rng.uniform(0.02, 0.25) * folds / folds.std())[..., None], mask.astype(np.float32)
 
 
 def shadow(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
@@ -211,13 +247,22 @@ def beard(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
     lips = np.zeros((SIDE, SIDE), np.uint8)
     cv2.fillPoly(lips, [np.round(UV[MOUTH_RING] * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
     there = there * (1 - cv2.GaussianBlur(lips.astype(np.float32) / 255, (0, 0), rng.uniform(0.5, 2)))
-    strands = cv2.GaussianBlur(rng.standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), 0.6, sigmaY=2.0)
+    fine, long = rng.choice([0.6, 0.6, 1.0, 1.6]), rng.uniform(1.5, 4)
+    strands = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
+    strands = cv2.GaussianBlur(strands, (0, 0), fine, sigmaY=fine * long)
     strands = strands / strands.std()
     dense = np.clip(there * rng.uniform(0.35, 1.1) * (1 + rng.uniform(0, 0.4) * strands), 0, 1)[..., None]
     grey = face.mean(2)
     light = cv2.GaussianBlur(grey, (0, 0), 8) / max(float(np.median(grey[inside(SIDE) > 0])), 1)
     colour = hair_colour(rng) * (np.clip(light, 0.2, 1.6) * (1 + rng.uniform(0, 0.35) * strands))[..., None]
     return np.clip(face * (1 - dense) + colour * dense, 0, 255).astype(np.float32)
+
+
+def shiny(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
+    """With stronger highlights and darker hollows, as darker skin has."""
+    grey = cv2.GaussianBlur(face.mean(2), (0, 0), 1) + 8
+    middle = float(np.median(grey[inside(SIDE) > 0]))
+    return np.clip(face * ((grey / middle) ** rng.uniform(0.2, 1.0))[..., None], 0, 255).astype(np.float32)
 
 
 def worse(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
@@ -231,16 +276,22 @@ def worse(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     return np.clip(picture, 0, 255).astype(np.float32)
 
 
+def bright(textures: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Textures, developed, and their visibility."""
+    return np.stack([developed(*pair)[0] for pair in zip(textures, visible, strict=True)]), visible
+
+
 class Material:
-    """Real faces and rendered ones with their hair, uint8, all in memory."""
+    """Real faces and rendered ones with their hair, uint8, all in memory, developed as the network gets them."""
 
     def __init__(self, work: Path) -> None:
         real = load_file(work / "faces.safetensors")
-        self.real = real["textures"].numpy(), real["visible"].numpy()
+        self.real = bright(real["textures"].numpy(), real["visible"].numpy())
         parts = [load_file(path) for path in sorted(work.glob("hair-*.safetensors"))]
-        self.rendered = tuple(
+        textures, visible, hair = (
             torch.cat([part[name] for part in parts]).numpy() for name in ("textures", "visible", "hair")
         )
+        self.rendered = (*bright(textures, visible), hair)
 
     def bare(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         row = int(rng.integers(len(self.real[0])))
@@ -264,11 +315,13 @@ class Material:
         cover = np.zeros((SIDE, SIDE), np.float32)
         if rng.random() < 0.35:
             face = beard(rng, face)
+        if rng.random() < 0.25:
+            face = shiny(rng, face)
         if rng.random() < 0.35:
             face = shadow(rng, face)
         if rng.random() > 0.2:
             for _ in range(1 + (rng.random() < 0.3)):
-                kind = rng.choice(["strokes", "hair", "hand", "spectacles", "thing"], p=[0.25, 0.2, 0.2, 0.25, 0.1])
+                kind = rng.choice(list(KINDS), p=list(KINDS.values()))
                 if kind == "strokes":
                     colour, mask = strokes(rng)
                 elif kind == "hair":
@@ -277,11 +330,13 @@ class Material:
                     colour, mask = hand(rng, face, seen)
                 elif kind == "spectacles":
                     colour, mask = spectacles(rng, face)
+                elif kind == "cloth":
+                    colour, mask = cloth(rng, self.bare(rng)[0])
                 else:
                     colour, mask = thing(rng, self.bare(rng)[0])
                 if rng.random() < 0.5:
                     mask, colour = (cv2.GaussianBlur(np.asarray(x, np.float32), (0, 0), 0.8) for x in (mask, colour))
-                if kind in ("hand", "thing") and rng.random() < 0.7:  # its shadow
+                if kind in ("hand", "cloth", "thing") and rng.random() < 0.7:  # its shadow
                     fall = cv2.warpAffine(
                         mask, np.float64([[1, 0, rng.normal(0, 4)], [0, 1, rng.uniform(0, 6)]]), (SIDE, SIDE)
                     )
@@ -290,13 +345,20 @@ class Material:
                 cover = np.maximum(cover, mask)
         return worse(rng, face), seen, cover, before
 
+    def person(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Texture, visibility and hair (S, S) 0-1 of a rendered face, with a beard below the hair or without."""
+        row = int(rng.integers(len(self.rendered[0])))
+        face, seen, hair = (part[row].astype(np.float32) for part in self.rendered)
+        hair = hair / 255
+        if rng.random() < 0.25:
+            face = face * hair[..., None] + beard(rng, face) * (1 - hair[..., None])
+        return worse(rng, face), seen, hair
+
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pictures (2B, 3, S, S) 0-1, visibility and coverage (2B, 1, S, S), the real half (B, 3, S, S) as it was."""
         rows = [self.covered(rng) for _ in range(BATCH)]
-        pick = rng.integers(len(self.rendered[0]), size=BATCH)
-        x = np.concatenate([np.stack([r[0] for r in rows]), self.rendered[0][pick].astype(np.float32)])
-        v = np.concatenate([np.stack([r[1] for r in rows]), self.rendered[1][pick]])
-        c = np.concatenate([np.stack([r[2] for r in rows]), self.rendered[2][pick].astype(np.float32) / 255])
+        people = [self.person(rng) for _ in range(BATCH)]
+        x, v, c = (np.stack([r[k] for r in rows] + [r[k] for r in people]) for k in range(3))
         pictures, before = (
             torch.from_numpy(a).permute(0, 3, 1, 2).float() / 255 for a in (x, np.stack([r[3] for r in rows]))
         )
@@ -308,6 +370,7 @@ def main() -> None:
     options.add_argument("work", type=Path)
     options.add_argument("--steps", type=int, default=4000)
     options.add_argument("--start", type=Path, help="go on from these weights, at half the rate")
+    options.add_argument("--mean", type=Path, help="write the mean of these weights and what was trained")
     options.add_argument("--export", type=Path)
     given = options.parse_args()
     torch.manual_seed(0)
@@ -318,7 +381,7 @@ def main() -> None:
         network.load_state_dict({k: v.float() for k, v in load_file(given.start).items()})
         rate, bare = RATE / 2, 0.0
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-    teacher = Occlusion()
+    teacher, doubted = Occlusion(), DOUBTED * away_from_eyes()
     optimizer = torch.optim.AdamW(network.parameters(), RATE, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     begin, told = time.perf_counter(), {"loss": 0.0, "iou": 0.0}
     for step in range(given.steps):
@@ -326,18 +389,19 @@ def main() -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * share)))
         x, v, cover, before = material.batch(rng)
-        doubt = torch.zeros_like(cover)
+        counts = torch.ones_like(cover)
         if share >= bare:  # what was there before anything was laid over it
             with torch.inference_mode():
                 teacher.load_state_dict(average)
-                doubt[:BATCH] = (teacher(pack(before, v[:BATCH])) > DOUBT).float()
+                doubt = teacher(pack(before, v[:BATCH]))
+                counts[:BATCH] = torch.where(doubt > DOUBT[1], 0, torch.where(doubt > DOUBT[0], doubted, 1.0))
         x = augment.light(x, v, LIGHT, draw)
-        packed = augment.warp(torch.cat([pack(x, v), cover, doubt], 1), AugmentConfig(warp=0.012), draw)
+        packed = augment.warp(torch.cat([pack(x, v), cover, counts], 1), AugmentConfig(warp=0.012), draw)
         turn = torch.rand(len(x), 1, 1, 1, generator=draw) < 0.5
         packed = torch.where(turn, packed.flip(3), packed)
         seen = packed[:, :4].contiguous(memory_format=torch.channels_last)
-        wanted, doubt = packed[:, 4:5].clamp(0, 1), packed[:, 5:]
-        weight = (seen[:, 3:] > 0.2).float() * (1 + WEIGHT * wanted) * ((doubt < 0.5) | (wanted > 0.05))
+        wanted, counts = packed[:, 4:5].clamp(0, 1), packed[:, 5:].clamp(0, 1)
+        weight = (seen[:, 3:] > 0.2).float() * (1 + WEIGHT * wanted) * torch.where(wanted > 0.05, 1, counts)
         logits = network(seen)
         loss = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight).sum() / weight.sum()
         optimizer.zero_grad(set_to_none=True)
@@ -358,8 +422,11 @@ def main() -> None:
                 flush=True,
             )
         if step % 500 == 499 or step + 1 == given.steps:
+            made = average
+            if given.mean:  # keeps what either of two trainings knows (Wortsman et al. 2022, "Model soups")
+                made = {k: (v + average[k]) / 2 for k, v in load_file(given.mean).items()}
             save_file(
-                {k: v.half().contiguous() for k, v in average.items()},
+                {k: v.half().contiguous() for k, v in made.items()},
                 given.export or given.work / "occlusion.safetensors",
             )
 

@@ -57,7 +57,8 @@ def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
     weight = (_skin(size) * (visible / 255) + 1e-4 * (inside(size) > 0)).astype(np.float32)
     plain, skin, edge = weight > 0.5, weight.copy(), 1 - fade(size)
     if plain.any():  # spectacles, hair and beards are no light: what differs unlike the rest of the skin counts less
-        difference = shot - decoded
+        brighter = np.median(shot[plain].mean(1)) / max(float(np.median(decoded[plain].mean(1))), DARK)
+        difference = shot - decoded * np.float32(max(brighter, 1))  # else a beard is hardly darker than dark skin
         unlike = difference - np.median(difference[plain], axis=0)
         weight *= np.exp(-np.square(np.abs(unlike).max(2) / ODD))
         beard = np.clip(unlike.mean(2) / ODD - 0.5, 0, 1)  # dark in the texture alone, so no shadow

@@ -14,6 +14,7 @@ import numpy as np
 
 from doublecast.faceset import FaceStore
 from doublecast.model.exposure import unwrap_developed
+from doublecast.model.material import textures_of
 from doublecast.model.occlusion import look
 from doublecast.model.space import importance, inside
 from doublecast.types import F32, U8, Face, Frame
@@ -45,14 +46,10 @@ def learn(store: FaceStore, size: int) -> Detail | None:
     if size >= SIDE or not len(table.id):
         return None
     likely = table.id[np.argsort(-table.sharpness * table.size, kind="stable")[:LOOKED_AT]]
-    ratios = []
-    for stored in store.load(np.sort(likely)):
-        if stored.crop is not None:
-            points = stored.crop.alignment.apply(stored.face.points)
-            texture, visible, _ = unwrap_developed(stored.crop.pixels, points, SIDE)
-            ratios.append(_fine(texture, look(texture[None], visible[None])[0][0], size))
-    if not ratios:
-        return None
+    ratios = [
+        _fine(texture, look(texture[None], visible[None])[0][0], size)
+        for _, texture, visible in textures_of(store, np.sort(likely), SIDE)
+    ]
     ratio = lasting(ratios)
     return Detail(ratio, _strength(ratio), size)
 

@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 
 from doublecast.faceset import FaceStore
-from doublecast.model.exposure import unwrap_developed
-from doublecast.model.material import spread
+from doublecast.model.material import spread, textures_of
 from doublecast.model.space import (
     BROW_RINGS,
     EYE_RINGS,
@@ -80,16 +79,10 @@ def lines(texture: U8, visible: U8) -> F32:
 
 def looked_at(store: FaceStore) -> list[tuple[Face, U8, U8]]:
     """Some large and frontal faces of the main person, each with its texture and visibility (see `lines`)."""
-    found = []
     table = store.table()
     rows = (table.person == 0) & table.kept & (abs(table.yaw) < TURNED) & (abs(table.pitch) < TURNED)
     ids = table.id[rows & (table.size > LARGE)]
-    for stored in store.load(ids[spread(len(ids), FACES)]) if len(ids) else ():
-        if stored.crop is not None:
-            points = stored.crop.alignment.apply(stored.face.points)
-            texture, visible, _ = unwrap_developed(stored.crop.pixels, points, SIDE)
-            found.append((stored.face, texture, visible))
-    return found
+    return list(textures_of(store, ids[spread(len(ids), FACES)], SIDE)) if len(ids) else []
 
 
 def learn(faces: Sequence[tuple[Face, U8, U8]]) -> Spectacles | None:

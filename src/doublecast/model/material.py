@@ -1,5 +1,6 @@
 """The faces that a run trains on: textures in memory, and how often each is drawn."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from doublecast.errors import NoFaceError
 from doublecast.faceset import FaceStore, FaceTable
 from doublecast.model import occlusion
 from doublecast.model.exposure import unwrap_developed
-from doublecast.types import F64, I64
+from doublecast.types import F64, I64, U8, Face
 
 MEMORY = 320_000_000  #: bytes of textures per side at most
 FEWEST = 10  #: faces a side needs
@@ -75,17 +76,24 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
     return Material(textures, visible, chance, table.id, _mean_vector(store, usable), taught)
 
 
+def textures_of(store: FaceStore, ids: I64, size: int) -> Iterator[tuple[Face, U8, U8]]:
+    """These faces, each with its texture uint8 (S, S, 3), see `exposure`, and visibility uint8 (S, S)."""
+    for stored in store.each(ids, crops=True):
+        if stored.crop is None:
+            raise ValueError(f"face {stored.id} was loaded without its crop")
+        points = stored.crop.alignment.apply(stored.face.points)
+        texture, visible, _ = unwrap_developed(stored.crop.pixels, points, size)
+        yield stored.face, texture, visible
+
+
 def unwrapped(store: FaceStore, ids: I64, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Textures uint8 (N, 3, S, S) of one person's faces, see `exposure`, visibility uint8 (N, 1, S, S), in which what
     something covers is hidden, and how much each texel counts in training, uint8 (N, 1, S, S): see `occlusion.fill`."""
-    textures = np.empty((len(ids), size, size, 3), np.uint8)
+    shown = np.empty((len(ids), size, size, 3), np.uint8)
     visible = np.empty((len(ids), size, size), np.uint8)
-    for row, face in enumerate(store.each(ids, crops=True)):
-        if face.crop is None:
-            raise ValueError(f"face {face.id} was loaded without its crop")
-        points = face.crop.alignment.apply(face.face.points)
-        textures[row], visible[row], _ = unwrap_developed(face.crop.pixels, points, size)
-    pictures = torch.from_numpy(textures).permute(0, 3, 1, 2).contiguous()
+    for row, (_, *found) in enumerate(textures_of(store, ids, size)):
+        shown[row], visible[row] = found
+    pictures = torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
     seen = torch.from_numpy(visible)[:, None]
     bare = occlusion.bare(seen, occlusion.usual(occlusion.coverage(pictures, seen)))
     filled, taught = occlusion.fill(pictures, seen, bare)

@@ -33,6 +33,7 @@ RIM = 0.03  #: width of the rim around what is covered that does not count as se
 ODD = 3.0  #: logits added where a face's rim is darker than its light explains, as soft hair looks much like skin
 DARKER = (0.12, 0.4)  #: log of how much darker than the light on the skin within explains, from which, and surely
 OTHER = (0.35, 0.6)  #: difference of its tint from the skin's, in log, from which it is something else, and surely
+EVEN = (0.1, 0.09)  #: mean deviation of skin's brightness and tint, in log, from which on those limits grow with it
 BESIDE = (0.2, 0.3)  #: depth up to which that rim counts in full, and where it ends
 WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
 SEEN = (0.3, 0.6)  #: visibility from which a texel of that rim is judged, and in full: what is hidden is unknown
@@ -120,18 +121,18 @@ def _lashless(size: int) -> F32:
 
 
 @cache
-def _rim() -> tuple[Tensor, Tensor, Tensor]:
-    """On a grid of half `SIDE`, a row each: a plane's terms (P, 3), skin well within the face (P,) 0-1, and how much a
-    texel may be beside the face (2, P) 0-1: a dark one, and one of another colour."""
+def _rim() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """On a grid of half `SIDE`, a row each: a plane's terms (P, 3), skin well within the face (P,) 0-1, how much a
+    texel may be beside the face (2, P) 0-1, a dark one and one of another colour, and how surely no beard (P,) 0-1."""
     size = SIDE // 2
     deep, plain = depth(size), (importance(size) < 1.05) & (inside(size) > 0)
     near = np.clip((BESIDE[1] - deep) / (BESIDE[1] - BESIDE[0]), 0, 1) * (plain | ((deep > 0) & _beside_eyes(size)))
     y, x = np.mgrid[:size, :size].astype(np.float32) / size
     above = np.clip((BEARD[1] - y) / (BEARD[1] - BEARD[0]), 0, 1)
     near = near * _lashless(size)
-    rows = np.stack([np.ones_like(x), x, y], -1), plain & (deep > WITHIN), np.stack([near * above, near])
-    terms, within, beside = (torch.from_numpy(np.asarray(row, np.float32)) for row in rows)
-    return terms.flatten(0, 1), within.flatten(), beside.flatten(1)
+    rows = np.stack([np.ones_like(x), x, y], -1), plain & (deep > WITHIN), np.stack([near * above, near]), above + 0 * x
+    terms, within, beside, beardless = (torch.from_numpy(np.asarray(row, np.float32)) for row in rows)
+    return terms.flatten(0, 1), within.flatten(), beside.flatten(1), beardless.flatten()
 
 
 def _odd_rim(seen: Tensor) -> Tensor:
@@ -143,7 +144,7 @@ def _odd_rim(seen: Tensor) -> Tensor:
     colours may fall from both sides.
     """
     small = F.avg_pool2d(seen.float(), 2)
-    terms, within, beside = _rim()
+    terms, within, beside, beardless = _rim()
     share = small[:, 3].flatten(1)
     pixels = 0.5 + (small[:, :3].flatten(2) - 0.5) / share.clamp_min(SEEN[0])[:, None]  # without the grey of the hidden
     bright = (pixels.mean(1).clamp_min(0) + 0.03).log()
@@ -155,12 +156,19 @@ def _odd_rim(seen: Tensor) -> Tensor:
         weight = start * torch.exp(-((darker / 0.25) ** 2))
     known = (start.sum(1, keepdim=True) > within.sum() / 4).float()  # else there is hardly any skin to compare with
     judged = known * ((share - SEEN[0]) / (SEEN[1] - SEEN[0])).clamp(0, 1)
-    dark = ((darker - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * judged
     tint = (pixels.clamp_min(0) + 0.03).log()
     tint = tint - tint.mean(1, keepdim=True)
     planes = torch.linalg.solve(square, torch.einsum("np,pi,ncp->nic", weight, terms, tint))
-    apart = (tint - (terms @ planes).mT).square().sum(1).sqrt()
-    other = ((apart - OTHER[0]) / (OTHER[1] - OTHER[0])).clamp(0, 1) * judged
+    skin = (terms @ planes).mT
+    grey = ((tint * skin).sum(1, keepdim=True) / skin.square().sum(1, keepdim=True).clamp_min(1e-4)).clamp(0, 1)
+    hair = beardless * skin + (1 - beardless) * grey * skin  # a beard's colour lies between grey and the skin's
+    apart, other = ((tint - colour).square().sum(1).sqrt() for colour in (skin, hair))
+    uneven, motley = (
+        ((start * deviation).sum(1, keepdim=True) / start.sum(1, keepdim=True) / even).clamp_min(1)
+        for deviation, even in zip((darker.abs(), apart), EVEN, strict=True)
+    )
+    dark = ((darker / uneven - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * judged
+    other = ((other / motley - OTHER[0]) / (OTHER[1] - OTHER[0])).clamp(0, 1) * judged
     found = torch.stack([dark, other], 1) * beside
     grown = F.max_pool2d(found.view(-1, 2, *small.shape[2:]), 9, 1, 4) * beside.view(1, 2, *small.shape[2:])
     return F.avg_pool2d(grown.amax(1, keepdim=True), 3, 1, 1)  # hair ends softly
