@@ -1,11 +1,12 @@
 """Texture space: what is unwrapped can be drawn back, and hidden skin neither trains nor paints."""
 
+import cv2
 import numpy as np
 import people
 import pytest
 
 from doublecast.faces.geometry import OVAL
-from doublecast.model.space import draw, fade, importance, inside, layout, places, rasterise, unwrap
+from doublecast.model.space import draw, fade, importance, inside, layout, places, rasterise, sample, unwrap
 from doublecast.types import MESH
 
 
@@ -59,6 +60,18 @@ def test_a_large_mesh_is_drawn_at_full_size() -> None:
     assert max(drawing.cover.shape) > 600
     nose = drawing.uv[500 - drawing.y, 500 - drawing.x]
     assert np.abs(nose - layout().uv[[1, 4, 5, 195]].mean(0)).max() < 0.1
+
+
+@pytest.mark.parametrize("yaw", [0, 30])
+def test_no_line_is_drawn_along_the_outline_of_a_large_face(yaw: float) -> None:
+    """Where a mesh ends, texture coordinates are those of its edge, where a face has faded out."""
+    drawing = draw(people.head(yaw=yaw, scale=400, centre=(500, 500)), (1000, 1000), resolution=200)
+    assert drawing is not None
+    outline = (drawing.cover > 0.02) & (cv2.erode((drawing.cover > 0).astype(np.uint8), np.ones((5, 5))) == 0)
+    assert outline.sum() > 1000
+    alpha = sample(fade(128), drawing.uv) * drawing.cover
+    assert alpha.max() == pytest.approx(1, abs=0.01)
+    assert alpha[outline].mean() < 0.02 and np.quantile(alpha[outline], 0.9) < 0.01
 
 
 def test_later_triangles_win() -> None:

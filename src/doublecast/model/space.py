@@ -25,6 +25,7 @@ SKIN_HIDDEN, SKIN_SEEN = -0.05, 0.15  #: the same for a single triangle
 EDGE = (0.015, 0.1)  #: depth inside the oval, in texture coordinates, where a drawn face begins, and where it is whole
 RIM, NARROWEST = 0.012, 0.025  #: least depth at which an edge may begin, and its least width
 AROUND = 0.09  #: reach of "around", in texture coordinates
+JUMP = 0.04  #: difference of texture coordinates beyond which neighbouring pixels show different places of the head
 EYE_RINGS = (
     [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
     [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249],
@@ -292,8 +293,12 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
     seen = np.append(turned(points, PAINTED), 0).astype(np.float32)[ids]
     if scale < 1:
         full = (x1 - x0, y1 - y0)
-        uv = np.asarray(cv2.resize(uv, full, interpolation=cv2.INTER_LINEAR), np.float32)
         seen = np.asarray(cv2.resize(seen, full, interpolation=cv2.INTER_LINEAR), np.float32)
+        apart = cv2.morphologyEx(uv, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(2) > JUMP
+        torn = cv2.resize(apart.astype(np.uint8), full, interpolation=cv2.INTER_NEAREST) > 0
+        smooth, nearest = (cv2.resize(uv, full, interpolation=kind) for kind in (cv2.INTER_LINEAR, cv2.INTER_NEAREST))
+        smooth[torn] = nearest[torn]  # nothing lies between a head and what is behind it, nor a nose and its cheek
+        uv = np.asarray(smooth, np.float32)
     return Drawing(x0, y0, uv, seen)
 
 
