@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -218,28 +219,36 @@ def test_later_points_go_on_with_the_same_run_and_earlier_ones_begin_anew(
 ) -> None:
     work, _ = performers
     monkeypatch.setattr(pairs, "PLACES", 4)
-    steps: list[int] = []
+    now, steps = [0.0], list[int]()
 
     class Counted(Toy):
         def advance(self) -> int:
+            now[0] += 0.7  # seconds
             steps.append(self.steps)
             return super().advance()
 
-    def points(*minutes: float) -> dict[float, int]:
+    def first_step(*minutes: float) -> int:
+        """Of those that are made now."""
         steps.clear()
-        found = quality.quality(
-            work, shared, pairs=["performers 1"], contestants=["longer"], minutes=minutes, threads=1, build=Counted
-        )
-        return {p.minutes: p.steps for p in found.points if p.contestant == "longer"}
+        asked = {"pairs": ["performers 1"], "contestants": ["longer"], "minutes": minutes, "threads": 1}
+        quality.quality(work, shared, **asked, build=Counted)
+        return steps[0] if steps else -1
 
-    before = points(0.0005)[0.0005]
-    assert steps[0] == 0
-    after = points(0.001)[0.001]
-    assert steps[0] == before < after, "the run did not go on"
-    points(0.0001)
-    assert steps[0] == 0, "a point was measured on a run that is past it"
-    points(0.0015)
-    assert steps[0] == after
+    with monkeypatch.context() as clock:
+        clock.setattr(quality, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+        with monkeypatch.context() as killed:
+            killed.setattr(quality, "judge", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                first_step(0.1)
+        assert steps == list(range(9)), "6 seconds"
+        assert first_step(0.1) == -1, "what was trained when it was killed was not used"
+        assert first_step(0.2) == 9, "the run did not go on"
+        assert first_step(0.05) == 0, "a point was measured on a run that is past it"
+        assert first_step(0.3) == 18
+
+
+def interrupted(*_: Any, **__: Any) -> Verdict:
+    raise KeyboardInterrupt
 
 
 # ------------------------------------------------------------------------------------------------------- goals

@@ -142,6 +142,20 @@ def test_the_light_of_the_shot_leaves_a_beard_at_the_chin_dark() -> None:
     assert met < 0.4, "a shadow of the shot is met"
 
 
+def test_dark_skin_is_lit_with_its_beard_left_dark_and_its_lit_side_no_brighter_than_the_shot() -> None:
+    size = 96
+    shot, everything = np.full((size, size, 3), 158, np.uint8), np.full((size, size), 255, np.uint8)
+    bearded = np.full((size, size, 3), 0.28, np.float32)
+    bearded[round(0.78 * size) :] = 0.07
+    edge = (inside(size) > 0) & (fade(size) < 0.5) & (np.arange(size)[:, None] > 0.8 * size)
+    lit = bearded * colour_gain(bearded, shot, everything)
+    assert np.median(lit[edge]) < 0.3 and lit[size // 2, size // 2].mean() == pytest.approx(0.62, abs=0.05)
+    sided = np.full((size, size, 3), 0.2, np.float32)
+    sided[:, : round(0.4 * size)] = 0.3
+    lit = sided * colour_gain(sided, shot, everything)
+    assert np.median(lit[20:76, 15:34]) < 0.69
+
+
 def test_grey_hair_takes_the_tint_of_light_and_not_that_of_another_skin() -> None:
     size = 96
     ours, theirs = (tone(c, LIPS) for c in ((178, 127, 80), SKIN))

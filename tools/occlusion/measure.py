@@ -3,9 +3,9 @@
     python tools/occlusion/measure.py WORK --hair hair-003.safetensors
 
 Of the rendered people in one file: intersection over union, recall and precision of their hair; training on the other
-files alone makes them strangers. Of the real faces (faces.safetensors, see tools/prior/material.py): the share of the
-face that counts as covered, a number for each fifth of them from the darkest skin to the brightest. Little is before
-most faces, so a large share is skin taken for something else.
+files alone makes them strangers. Of the real faces (faces.safetensors, see tools/prior/material.py): the share of what
+is seen of a face that counts as covered, a number for each fifth of them from the darkest skin in its picture to the
+brightest. Little is before most faces, so a large share is skin taken for something else.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def hair(path: Path) -> None:
     both = (taken & there).sum()
     print(
         f"hair of {len(there)} rendered faces: IoU {both / (taken | there).sum():.3f}, "
-        f"recall {both / there.sum():.3f}, precision {both / taken.sum():.3f}"
+        f"recall {both / there.sum():.3f}, precision {both / max(taken.sum(), 1):.3f}"
     )
 
 
@@ -47,11 +47,13 @@ def skin(path: Path) -> None:
     """Real faces by the brightness of their skin."""
     faces = load_file(path)
     textures, visible = faces["textures"], faces["visible"]
-    brightness = [float(np.median(t[v > 128])) for t, v in zip(textures.numpy(), visible.numpy(), strict=True)]
+    seen = visible.numpy() > 128
+    brightness = [float(np.median(t[v])) for t, v in zip(textures.numpy(), seen, strict=True)]
     fifth = np.digitize(brightness, np.quantile(brightness, [0.2, 0.4, 0.6, 0.8]))
     share, inner = found(textures, visible), depth(textures.shape[1]) > INNER
     for name, where in (("within", inner), ("at the edge", ~inner)):
-        shares = ", ".join(f"{share[fifth == k][:, where].mean():.3f}" for k in range(5))
+        parts = [(share * (seen & where))[fifth == k].sum() / (seen & where)[fifth == k].sum() for k in range(5)]
+        shares = ", ".join(f"{part:.3f}" for part in parts)
         print(f"covered of {len(share)} real faces, {name}, from dark to bright: {shares}")
 
 

@@ -8,8 +8,8 @@ Real faces get things laid before them whose masks are known: strands of hair (f
 from procedural strokes), hands (skin-coloured fingers in their own light), spectacles, cloth over mouth and chin, and
 patches of other pictures; some get a shadow, a beard, blur or grain, which are no cover. What was before a real face
 already has no mask: after a first part of the training, texels that the network itself finds covered in the picture
-as it was no longer count. One picture in five has nothing laid over it. Half of every batch are rendered people with
-exact masks.
+as it was no longer count, those that it doubts little. One picture in five has nothing laid over it. Half of every
+batch are rendered people with exact masks.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from doublecast.model.occlusion import SIDE, Occlusion
 from doublecast.model.space import EYE_RINGS, MOUTH_RING, filled, inside, layout
 
 BATCH, RATE, WEIGHT = 16, 2e-3, 2.0  #: of each kind; learning rate; of covered texels
-DOUBT = -0.6, 2.0  #: logits from which a texel of a real face may be, and is, covered before anything was laid over it
+DOUBTS = -0.6, 2.0  #: logits from which a texel of a real face may be, and is, covered before anything was laid over it
 DOUBTED = 0.3  #: how much a texel counts between them: beards and shiny skin must not be doubted for ever
 HAIRS = (
     *([20, 18, 17], [45, 32, 25], [80, 55, 38], [140, 100, 62]),
@@ -230,7 +230,7 @@ def shadow(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
 
 
 def beard(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
-    """A full beard, one about the mouth alone, or a moustache: hair that belongs to the face is no cover."""
+    """A full beard, one about the mouth, the jaw or the lip alone: hair that belongs to the face is no cover."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE
     aside = 2 * np.abs(x - 0.5)
     corner = float(UV[MOUTH_RING, 1].mean() / SIDE) + rng.normal(0, 0.03)
@@ -276,8 +276,8 @@ def worse(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     return np.clip(picture, 0, 255).astype(np.float32)
 
 
-def bright(textures: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Textures, developed, and their visibility."""
+def developed_all(textures: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Textures, developed each, and their visibility."""
     return np.stack([developed(*pair)[0] for pair in zip(textures, visible, strict=True)]), visible
 
 
@@ -286,12 +286,12 @@ class Material:
 
     def __init__(self, work: Path) -> None:
         real = load_file(work / "faces.safetensors")
-        self.real = bright(real["textures"].numpy(), real["visible"].numpy())
+        self.real = developed_all(real["textures"].numpy(), real["visible"].numpy())
         parts = [load_file(path) for path in sorted(work.glob("hair-*.safetensors"))]
         textures, visible, hair = (
             torch.cat([part[name] for part in parts]).numpy() for name in ("textures", "visible", "hair")
         )
-        self.rendered = (*bright(textures, visible), hair)
+        self.rendered = (*developed_all(textures, visible), hair)
 
     def bare(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         row = int(rng.integers(len(self.real[0])))
@@ -370,7 +370,8 @@ def main() -> None:
     options.add_argument("work", type=Path)
     options.add_argument("--steps", type=int, default=4000)
     options.add_argument("--start", type=Path, help="go on from these weights, at half the rate")
-    options.add_argument("--mean", type=Path, help="write the mean of these weights and what was trained")
+    options.add_argument("--blend", type=Path, help="write what was trained with a share of these weights in it")
+    options.add_argument("--share", type=float, default=0.5)
     options.add_argument("--export", type=Path)
     given = options.parse_args()
     torch.manual_seed(0)
@@ -394,7 +395,7 @@ def main() -> None:
             with torch.inference_mode():
                 teacher.load_state_dict(average)
                 doubt = teacher(pack(before, v[:BATCH]))
-                counts[:BATCH] = torch.where(doubt > DOUBT[1], 0, torch.where(doubt > DOUBT[0], doubted, 1.0))
+                counts[:BATCH] = torch.where(doubt > DOUBTS[1], 0, torch.where(doubt > DOUBTS[0], doubted, 1.0))
         x = augment.light(x, v, LIGHT, draw)
         packed = augment.warp(torch.cat([pack(x, v), cover, counts], 1), AugmentConfig(warp=0.012), draw)
         turn = torch.rand(len(x), 1, 1, 1, generator=draw) < 0.5
@@ -423,8 +424,8 @@ def main() -> None:
             )
         if step % 500 == 499 or step + 1 == given.steps:
             made = average
-            if given.mean:  # keeps what either of two trainings knows (Wortsman et al. 2022, "Model soups")
-                made = {k: (v + average[k]) / 2 for k, v in load_file(given.mean).items()}
+            if given.blend:  # keeps what either of two trainings knows (Wortsman et al. 2022, "Model soups")
+                made = {k: torch.lerp(average[k], v.float(), given.share) for k, v in load_file(given.blend).items()}
             save_file(
                 {k: v.half().contiguous() for k, v in made.items()},
                 given.export or given.work / "occlusion.safetensors",

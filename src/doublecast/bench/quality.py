@@ -5,7 +5,7 @@
     WORK/pairs/PAIR/        production with the faces of both sides, the same for all contestants
     WORK/points/KEY.json    one finished point (pair, contestant, minutes): settings, score, measures
     WORK/points/KEY.png     its strip of held-out frames, labelled
-    WORK/runs/KEY/          a training run that is not finished: snapshot and clock
+    WORK/runs/KEY/          a training run that may go on: snapshot and clock
     WORK/quality.json, quality.html
 """
 
@@ -176,7 +176,7 @@ class Bout:
     on_event: Listener
 
     def run(self, minutes: Sequence[float]) -> None:
-        """Measure at these minutes: one run with stops for those that do not anneal, else a run for each."""
+        """Measure at these minutes: one run, also of later calls, for those that do not anneal, else one for each."""
         stops = sorted(minutes)
         folder = self._folder(stops[0])
         first = self._built(stops[0], folder)
@@ -193,8 +193,12 @@ class Bout:
 
     def _begun(self, stop: float) -> Path:
         """Where the run that serves all points goes on; where it is past this one, a run of its own begins."""
-        folder = self._folder(0)
-        return folder if _clock(folder).seconds <= 60 * stop else self._folder(stop)
+        for folder in (self._folder(0), self._folder(stop)):
+            clock = _clock(folder)
+            if clock.seconds - clock.last < 60 * stop:  # its last step led to this point at most
+                return folder
+        shutil.rmtree(folder)
+        return folder
 
     def _built(self, minutes: float, folder: Path) -> Contestant:
         own = folder / "own"
@@ -209,7 +213,8 @@ class Bout:
             while clock.seconds < stop * 60:
                 begin = time.perf_counter()
                 clock.faces += contestant.advance()
-                clock.seconds += time.perf_counter() - begin
+                clock.last = time.perf_counter() - begin
+                clock.seconds += clock.last
                 clock.steps += 1
                 self.on_event(Progress("bench train", min(clock.seconds / 60, stop), stop, "minutes", what))
                 if clock.seconds - saved >= SNAPSHOT:
@@ -237,11 +242,12 @@ class Bout:
 
 @dataclass(slots=True)
 class _Clock:
-    """Training so far, over all runs."""
+    """Training so far, over all runs. last: seconds of the last step."""
 
     seconds: float = 0.0
     steps: int = 0
     faces: int = 0
+    last: float = 0.0
 
 
 def _snapshot(folder: Path) -> Path | None:

@@ -58,9 +58,10 @@ def colour_gain(decoded: F32, seen: U8, visible: U8) -> F32:
     plain, skin, edge = weight > 0.5, weight.copy(), 1 - fade(size)
     if plain.any():  # spectacles, hair and beards are no light: what differs unlike the rest of the skin counts less
         brighter = np.median(shot[plain].mean(1)) / max(float(np.median(decoded[plain].mean(1))), DARK)
-        difference = shot - decoded * np.float32(max(brighter, 1))  # else a beard is hardly darker than dark skin
+        brighter = np.float32(np.clip(brighter, 1, BRIGHTEST))
+        difference = shot - decoded * brighter  # else a beard is hardly darker than dark skin
         unlike = difference - np.median(difference[plain], axis=0)
-        weight *= np.exp(-np.square(np.abs(unlike).max(2) / ODD))
+        weight *= np.exp(-np.square(np.abs(unlike).max(2) / (ODD * brighter)))
         beard = np.clip(unlike.mean(2) / ODD - 0.5, 0, 1)  # dark in the texture alone, so no shadow
         bearded = _widely(skin * beard, NARROW * size) / np.maximum(_widely(skin, NARROW * size), 1e-6)
         edge = np.asarray(edge * (1 - bearded), np.float32)

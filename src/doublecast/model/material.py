@@ -77,7 +77,10 @@ def gather(store: FaceStore, size: int, side: str) -> Material:
 
 
 def textures_of(store: FaceStore, ids: I64, size: int) -> Iterator[tuple[Face, U8, U8]]:
-    """These faces, each with its texture uint8 (S, S, 3), see `exposure`, and visibility uint8 (S, S)."""
+    """These faces, each with its texture uint8 (S, S, 3), see `exposure`, and visibility uint8 (S, S).
+
+    Raises ValueError for a face that has no crop.
+    """
     for stored in store.each(ids, crops=True):
         if stored.crop is None:
             raise ValueError(f"face {stored.id} was loaded without its crop")

@@ -33,7 +33,11 @@ RIM = 0.03  #: width of the rim around what is covered that does not count as se
 ODD = 3.0  #: logits added where a face's rim is darker than its light explains, as soft hair looks much like skin
 DARKER = (0.12, 0.4)  #: log of how much darker than the light on the skin within explains, from which, and surely
 OTHER = (0.35, 0.6)  #: difference of its tint from the skin's, in log, from which it is something else, and surely
-EVEN = (0.1, 0.09)  #: mean deviation of skin's brightness and tint, in log, from which on those limits grow with it
+EVEN = (
+    0.085,
+    0.077,
+)  #: median deviation of skin's brightness and tint, in log, from which on those limits grow with it
+GREY = 0.15  #: difference of a tint from none, in log, up to which it may be a white beard's
 BESIDE = (0.2, 0.3)  #: depth up to which that rim counts in full, and where it ends
 WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
 SEEN = (0.3, 0.6)  #: visibility from which a texel of that rim is judged, and in full: what is hidden is unknown
@@ -141,7 +145,8 @@ def _odd_rim(seen: Tensor) -> Tensor:
 
     seen: packed textures (N, 4, `SIDE`, `SIDE`). The light is a plane fitted to the log brightness of the skin within,
     skin that lies far off counting less (iteratively reweighted least squares), and one to its tint, as light of two
-    colours may fall from both sides.
+    colours may fall from both sides. Low in the face what is dark or grey may have any tint between none and the
+    skin's, as beards have.
     """
     small = F.avg_pool2d(seen.float(), 2)
     terms, within, beside, beardless = _rim()
@@ -160,11 +165,14 @@ def _odd_rim(seen: Tensor) -> Tensor:
     tint = tint - tint.mean(1, keepdim=True)
     planes = torch.linalg.solve(square, torch.einsum("np,pi,ncp->nic", weight, terms, tint))
     skin = (terms @ planes).mT
-    grey = ((tint * skin).sum(1, keepdim=True) / skin.square().sum(1, keepdim=True).clamp_min(1e-4)).clamp(0, 1)
-    hair = beardless * skin + (1 - beardless) * grey * skin  # a beard's colour lies between grey and the skin's
+    along = ((tint * skin).sum(1, keepdim=True) / skin.square().sum(1, keepdim=True).clamp_min(1e-4)).clamp(0, 1)
+    hairy = (darker > DARKER[0]) | (tint.square().sum(1).sqrt() < GREY)
+    hair = torch.where(hairy[:, None], (beardless + (1 - beardless) * along) * skin, skin)
     apart, other = ((tint - colour).square().sum(1).sqrt() for colour in (skin, hair))
     uneven, motley = (
-        ((start * deviation).sum(1, keepdim=True) / start.sum(1, keepdim=True) / even).clamp_min(1)
+        (torch.where(start > 0.5, deviation, torch.nan).nanmedian(1, keepdim=True).values / even)
+        .nan_to_num(1)
+        .clamp_min(1)
         for deviation, even in zip((darker.abs(), apart), EVEN, strict=True)
     )
     dark = ((darker / uneven - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * judged

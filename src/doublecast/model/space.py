@@ -25,7 +25,7 @@ SKIN_HIDDEN, SKIN_SEEN = -0.05, 0.15  #: the same for a single triangle
 EDGE = (0.015, 0.1)  #: depth inside the oval, in texture coordinates, where a drawn face begins, and where it is whole
 RIM, NARROWEST = 0.012, 0.025  #: least depth at which an edge may begin, and its least width
 AROUND = 0.09  #: reach of "around", in texture coordinates
-JUMP = 0.04  #: difference of texture coordinates beyond which neighbouring pixels show different places of the head
+JUMP = 0.04  #: difference of texture coordinates two pixels apart beyond which they may show different parts of a head
 EYE_RINGS = (
     [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
     [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249],
@@ -272,7 +272,7 @@ class Drawing:
 def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) -> Drawing | None:
     """Rasterise a mesh (>= 468, 3), nearest triangle last; None when it lies outside the frame.
 
-    Meshes larger than ``resolution`` pixels are rasterised at that size and the smooth map is enlarged.
+    Meshes larger than ``resolution`` pixels are rasterised at that size, and where the map is smooth it is enlarged.
     """
     height, width = frame_shape
     low = np.floor(points[:MESH, :2].min(0)).astype(int) - 1
@@ -289,30 +289,38 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
     opening = _openings()[order]
     open_now = order[opening & (facing(points)[order] > 0)]  # first, so that lids and lips lie over them
     ids = rasterise(xy, triangles, np.concatenate([open_now, order[~opening]]), (h, w))
-    uv = _interpolate(xy, ids)
+    affine = _affine(xy)
+    uv = _places_at(affine, ids, *np.meshgrid(*(np.arange(n, dtype=np.float32) for n in (w, h))))
     seen = np.append(turned(points, PAINTED), 0).astype(np.float32)[ids]
     if scale < 1:
         full = (x1 - x0, y1 - y0)
         seen = np.asarray(cv2.resize(seen, full, interpolation=cv2.INTER_LINEAR), np.float32)
         apart = cv2.morphologyEx(uv, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(2) > JUMP
-        torn = cv2.resize(apart.astype(np.uint8), full, interpolation=cv2.INTER_NEAREST) > 0
-        smooth, nearest = (cv2.resize(uv, full, interpolation=kind) for kind in (cv2.INTER_LINEAR, cv2.INTER_NEAREST))
-        smooth[torn] = nearest[torn]  # nothing lies between a head and what is behind it, nor a nose and its cheek
-        uv = np.asarray(smooth, np.float32)
+        whose, torn = (
+            cv2.resize(part, full, interpolation=cv2.INTER_NEAREST_EXACT)
+            for part in (ids.astype(np.float32), apart.astype(np.uint8))
+        )
+        uv = np.asarray(cv2.resize(uv, full, interpolation=cv2.INTER_LINEAR), np.float32)
+        y, x = np.nonzero(torn)  # nothing lies between a head and what is behind it, nor between a nose and its cheek
+        there = (np.stack([x, y]).astype(np.float32) + 0.5) * factor[:, None] - 0.5
+        uv[y, x] = _places_at(affine, whose[y, x].astype(np.int32), *there)
     return Drawing(x0, y0, uv, seen)
 
 
-def _interpolate(xy: F32, ids: I32) -> F32:
-    """Texture coordinates at each pixel: one affine map per triangle, looked up. Zero where there is no triangle."""
+def _affine(xy: F32) -> F32:
+    """The map from pixels to texture coordinates of each triangle, float32 (T + 1, 3, 2), and one to zero."""
     lay = layout()
     corners = xy[lay.triangles].astype(np.float64)
     system = np.concatenate([corners, np.ones((*corners.shape[:2], 1))], 2)
     flat = np.abs(np.linalg.det(system)) < 1e-6
     system[flat] = np.eye(3)
     affine = np.linalg.solve(system, lay.uv[lay.triangles].astype(np.float64)).astype(np.float32)  # (T, 3, 2)
-    affine = np.concatenate([affine, np.zeros((1, 3, 2), np.float32)])
+    return np.concatenate([affine, np.zeros((1, 3, 2), np.float32)])
+
+
+def _places_at(affine: F32, ids: I32, x: F32, y: F32) -> F32:
+    """Texture coordinates at pixels, of the triangles with these numbers; zero where there is none."""
     maps = affine[ids]
-    y, x = np.mgrid[: ids.shape[0], : ids.shape[1]].astype(np.float32)
     uv: F32 = maps[..., 0, :] * x[..., None] + maps[..., 1, :] * y[..., None] + maps[..., 2, :]
     return np.clip(uv, 0, 1).astype(np.float32, copy=False)
 
