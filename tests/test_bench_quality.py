@@ -230,7 +230,9 @@ def test_later_points_go_on_with_the_same_run_and_earlier_ones_begin_anew(
     def first_step(*minutes: float) -> int:
         """Of those that are made now."""
         steps.clear()
-        asked = {"pairs": ["performers 1"], "contestants": ["longer"], "minutes": minutes, "threads": 1}
+        asked: dict[str, Any] = {
+            "pairs": ["performers 1"], "contestants": ["longer"], "minutes": minutes, "threads": 1,
+        }  # fmt: skip
         quality.quality(work, shared, **asked, build=Counted)
         return steps[0] if steps else -1
 
