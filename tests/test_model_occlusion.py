@@ -17,6 +17,8 @@ from doublecast.weights import fetch_all
 
 SIDE = occlusion.SIDE
 
+skins = pytest.mark.parametrize("skin", [(1, 1, 1), (0.55, 0.42, 0.36)], ids=["light", "dark"])
+
 
 def look(texture: U8, visible: U8) -> tuple[U8, U8]:
     """Of one texture."""
@@ -264,7 +266,7 @@ def test_a_rim_may_be_darker_where_all_of_the_skin_is_uneven(shine: float, found
 
 
 @pytest.mark.parametrize("colour", [(25, 20, 18), (90, 60, 40), (215, 212, 206)], ids=["black", "brown", "white"])
-@pytest.mark.parametrize("skin", [(1, 1, 1), (0.55, 0.42, 0.36)], ids=["light", "dark"])
+@skins
 def test_a_full_beard_is_no_cover(
     demo: tuple[U8, F32], colour: tuple[int, int, int], skin: tuple[float, float, float]
 ) -> None:
@@ -287,7 +289,7 @@ def test_a_full_beard_is_no_cover(
 
 
 @pytest.mark.parametrize("colour", [(40, 60, 170), (20, 20, 22), (150, 150, 150)], ids=["blue", "black", "grey"])
-@pytest.mark.parametrize("skin", [(1, 1, 1), (0.55, 0.42, 0.36)], ids=["light", "dark"])
+@skins
 def test_a_scarf_over_mouth_and_chin_is_cover(
     demo: tuple[U8, F32], colour: tuple[int, int, int], skin: tuple[float, float, float]
 ) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from train import developed_all
 
-from doublecast.model.exposure import developed
 from doublecast.model.occlusion import coverage
 from doublecast.model.space import depth
 
@@ -25,8 +25,7 @@ INNER = 0.12  #: depth from which a texel lies well within the face
 
 def found(textures: Tensor, visible: Tensor) -> np.ndarray:
     """Coverage float32 (N, S, S) 0-1 of uint8 (N, S, S, 3) as a film would find it."""
-    pairs = zip(textures.numpy(), visible.numpy(), strict=True)
-    pictures = torch.from_numpy(np.stack([developed(*pair)[0] for pair in pairs]))
+    pictures = torch.from_numpy(developed_all(textures.numpy(), visible.numpy()))
     return coverage(pictures.permute(0, 3, 1, 2).contiguous(), visible[:, None])[:, 0].numpy() / np.float32(255)
 
 

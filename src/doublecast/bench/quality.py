@@ -193,12 +193,13 @@ class Bout:
 
     def _begun(self, stop: float) -> Path:
         """Where the run that serves all points goes on; where it is past this one, a run of its own begins."""
-        for folder in (self._folder(0), self._folder(stop)):
+        common, alone = self._folder(0), self._folder(stop)
+        for folder in (common, alone):
             clock = _clock(folder)
             if clock.seconds - clock.last < 60 * stop:  # its last step led to this point at most
                 return folder
-        shutil.rmtree(folder)
-        return folder
+        shutil.rmtree(alone)
+        return alone
 
     def _built(self, minutes: float, folder: Path) -> Contestant:
         own = folder / "own"

@@ -33,10 +33,7 @@ RIM = 0.03  #: width of the rim around what is covered that does not count as se
 ODD = 3.0  #: logits added where a face's rim is darker than its light explains, as soft hair looks much like skin
 DARKER = (0.12, 0.4)  #: log of how much darker than the light on the skin within explains, from which, and surely
 OTHER = (0.35, 0.6)  #: difference of its tint from the skin's, in log, from which it is something else, and surely
-EVEN = (
-    0.085,
-    0.077,
-)  #: median deviation of skin's brightness and tint, in log, from which on those limits grow with it
+EVEN = (0.085, 0.077)  #: usual deviations of brightness and tint within, in log, from which on those limits grow
 GREY = 0.15  #: difference of a tint from none, in log, up to which it may be a white beard's
 BESIDE = (0.2, 0.3)  #: depth up to which that rim counts in full, and where it ends
 WITHIN = 0.16  #: depth from which on there is the skin that it is compared with
@@ -118,25 +115,37 @@ def _beside_eyes(size: int) -> Bool:
 
 
 @cache
+def from_eyes(size: int) -> F32:
+    """Distance from the eyes as part of the texture's side, float32 (size, size), 0 within."""
+    away = cv2.distanceTransform((filled(EYE_RINGS, size) == 0).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray(away / size, np.float32)
+
+
+@cache
 def _lashless(size: int) -> F32:
     """Where what is dark is no lash, float32 (size, size) 0-1."""
-    eyes = cv2.distanceTransform((filled(EYE_RINGS, size) == 0).astype(np.uint8), cv2.DIST_L2, 5) / size
-    return np.asarray(np.clip((eyes - LASHES[0]) / (LASHES[1] - LASHES[0]), 0, 1), np.float32)
+    return np.asarray(np.clip((from_eyes(size) - LASHES[0]) / (LASHES[1] - LASHES[0]), 0, 1), np.float32)
 
 
 @cache
 def _rim() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """On a grid of half `SIDE`, a row each: a plane's terms (P, 3), skin well within the face (P,) 0-1, how much a
-    texel may be beside the face (2, P) 0-1, a dark one and one of another colour, and how surely no beard (P,) 0-1."""
+    texel may be beside the face (P,) 0-1, and how surely it is no beard (P,) 0-1."""
     size = SIDE // 2
     deep, plain = depth(size), (importance(size) < 1.05) & (inside(size) > 0)
     near = np.clip((BESIDE[1] - deep) / (BESIDE[1] - BESIDE[0]), 0, 1) * (plain | ((deep > 0) & _beside_eyes(size)))
     y, x = np.mgrid[:size, :size].astype(np.float32) / size
     above = np.clip((BEARD[1] - y) / (BEARD[1] - BEARD[0]), 0, 1)
-    near = near * _lashless(size)
-    rows = np.stack([np.ones_like(x), x, y], -1), plain & (deep > WITHIN), np.stack([near * above, near]), above + 0 * x
+    rows = np.stack([np.ones_like(x), x, y], -1), plain & (deep > WITHIN), near * _lashless(size), above
     terms, within, beside, beardless = (torch.from_numpy(np.asarray(row, np.float32)) for row in rows)
-    return terms.flatten(0, 1), within.flatten(), beside.flatten(1), beardless.flatten()
+    return terms.flatten(0, 1), within.flatten(), beside.flatten(), beardless.flatten()
+
+
+def _uneven(deviation: Tensor, within: Tensor, even: float) -> Tensor:
+    """How many times as large as ``even`` a deviation (N, P) usually is where ``within``, bool (N, P): (N, 1), at least
+    1. What covers less than half of it does not count."""
+    usual = torch.where(within, deviation, torch.nan).nanmedian(1, keepdim=True).values
+    return (usual / even).nan_to_num(1).clamp_min(1)
 
 
 def _odd_rim(seen: Tensor) -> Tensor:
@@ -169,16 +178,12 @@ def _odd_rim(seen: Tensor) -> Tensor:
     hairy = (darker > DARKER[0]) | (tint.square().sum(1).sqrt() < GREY)
     hair = torch.where(hairy[:, None], (beardless + (1 - beardless) * along) * skin, skin)
     apart, other = ((tint - colour).square().sum(1).sqrt() for colour in (skin, hair))
-    uneven, motley = (
-        (torch.where(start > 0.5, deviation, torch.nan).nanmedian(1, keepdim=True).values / even)
-        .nan_to_num(1)
-        .clamp_min(1)
-        for deviation, even in zip((darker.abs(), apart), EVEN, strict=True)
-    )
+    uneven, motley = (_uneven(x, start > 0.5, even) for x, even in zip((darker.abs(), apart), EVEN, strict=True))
     dark = ((darker / uneven - DARKER[0]) / (DARKER[1] - DARKER[0])).clamp(0, 1) * judged
     other = ((other / motley - OTHER[0]) / (OTHER[1] - OTHER[0])).clamp(0, 1) * judged
-    found = torch.stack([dark, other], 1) * beside
-    grown = F.max_pool2d(found.view(-1, 2, *small.shape[2:]), 9, 1, 4) * beside.view(1, 2, *small.shape[2:])
+    there = torch.stack([beside * beardless, beside])  # of a dark texel, and of one of another colour
+    found = torch.stack([dark, other], 1) * there
+    grown = F.max_pool2d(found.view(-1, 2, *small.shape[2:]), 9, 1, 4) * there.view(1, 2, *small.shape[2:])
     return F.avg_pool2d(grown.amax(1, keepdim=True), 3, 1, 1)  # hair ends softly
 
 

@@ -295,16 +295,24 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
     if scale < 1:
         full = (x1 - x0, y1 - y0)
         seen = np.asarray(cv2.resize(seen, full, interpolation=cv2.INTER_LINEAR), np.float32)
-        apart = cv2.morphologyEx(uv, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(2) > JUMP
-        whose, torn = (
-            cv2.resize(part, full, interpolation=cv2.INTER_NEAREST_EXACT)
-            for part in (ids.astype(np.float32), apart.astype(np.uint8))
-        )
-        uv = np.asarray(cv2.resize(uv, full, interpolation=cv2.INTER_LINEAR), np.float32)
-        y, x = np.nonzero(torn)  # nothing lies between a head and what is behind it, nor between a nose and its cheek
-        there = (np.stack([x, y]).astype(np.float32) + 0.5) * factor[:, None] - 0.5
-        uv[y, x] = _places_at(affine, whose[y, x].astype(np.int32), *there)
+        uv = _enlarged(uv, ids, affine, full)
     return Drawing(x0, y0, uv, seen)
+
+
+def _enlarged(uv: F32, ids: I32, affine: F32, full: tuple[int, int]) -> F32:
+    """Texture coordinates float32 (h, w, 2) at a larger size (width, height). Where they are torn, pixels get those of
+    their own triangle: nothing lies between a head and what is behind it, nor between a nose and its cheek."""
+    apart = cv2.morphologyEx(uv, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(2) > JUMP
+    whose, torn = (
+        cv2.resize(part, full, interpolation=cv2.INTER_NEAREST_EXACT)
+        for part in (ids.astype(np.float32), apart.astype(np.uint8))
+    )
+    large = np.asarray(cv2.resize(uv, full, interpolation=cv2.INTER_LINEAR), np.float32)
+    y, x = np.nonzero(torn)
+    factor = np.array([uv.shape[1] / full[0], uv.shape[0] / full[1]], np.float32)
+    there = (np.stack([x, y]).astype(np.float32) + 0.5) * factor[:, None] - 0.5
+    large[y, x] = _places_at(affine, whose[y, x].astype(np.int32), *there)
+    return large
 
 
 def _affine(xy: F32) -> F32:
