@@ -45,6 +45,18 @@ def test_rims_are_found_and_bare_faces_have_none() -> None:
     assert found(worn=False) is None
 
 
+def test_hairs_of_brows_do_not_come_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a rim lies before a brow, what is above it is hair."""
+    monkeypatch.setattr(f"{__name__}.LENS", LENS + np.array([0, 0, 0, 0, 0, 4.0]))
+    worn = found()
+    assert worn is not None
+    x, y = (np.round(line[0]).astype(int) for line in spectacles._outlines(LENS, 400)[0])
+    brow, lowest = spectacles._about(BROW_RINGS, 4)[y, x], y == y.max()
+    assert brow.sum() > 50
+    assert worn.band[y, x][brow].min() > 0.8, "the rim itself does"
+    assert worn.band[y - 4, x][brow].max() < 0.3 < 0.6 < worn.band[y + 4, x][lowest].min()
+
+
 def test_one_lens_is_no_pair() -> None:
     assert found(one=True) is None
 

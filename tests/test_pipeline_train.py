@@ -9,9 +9,10 @@ import pytest
 
 from doublecast.disk import key_of
 from doublecast.errors import DoublecastError, ModelError, ProductionError
-from doublecast.events import Step
+from doublecast.events import Event, Note, Step
+from doublecast.pipeline import curate
 from doublecast.pipeline import train as pipeline
-from doublecast.pipeline.curate import _key
+from doublecast.pipeline.curate import _key, usual_sizes, warn_if_same, warn_if_small
 from doublecast.pipeline.log import LOG, read_log
 from doublecast.pipeline.material import material, noted_size
 from doublecast.pipeline.train import _keep, fitting_size, model_folder
@@ -91,6 +92,56 @@ def test_a_size_is_found_with_the_prior_and_without(job: Production) -> None:
     assert model_folder(job, 128) == scratch and model_folder(job).name == "model-96"
 
 
+def footage(monkeypatch: pytest.MonkeyPatch, **heights: float | None) -> None:
+    """Faces of the main persons that are so many pixels high; others', and those set aside, are larger."""
+
+    def store(folder: Path) -> SimpleNamespace:
+        mine = heights[folder.name]
+        sizes = np.array([] if mine is None else [mine - 40, mine, mine + 40, 900, 900, 900, 900], np.float32)
+        person = np.array([0, 0, 0, 1, 1, 0, 0])[: len(sizes)]
+        kept = np.array([True] * 5 + [False] * 2)[: len(sizes)]
+        return SimpleNamespace(table=lambda: SimpleNamespace(size=sizes, person=person, kept=kept))
+
+    monkeypatch.setattr(curate, "FaceStore", store)
+
+
+def notes(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Note) and event.level == "warning"]
+
+
+@pytest.mark.parametrize(
+    ("actor", "target", "warned"),
+    [(310, 60, True), (300, 149, True), (300, 151, False), (60, 310, False), (None, 60, False), (300, None, False)],
+)
+def test_a_target_too_small_for_the_shot_is_told_before_training(
+    job: Production, monkeypatch: pytest.MonkeyPatch, actor: float | None, target: float | None, warned: bool
+) -> None:
+    footage(monkeypatch, actor=actor, target=target)
+    assert usual_sizes(job) == (actor or 0, target or 0)
+    heard: list[Event] = []
+    warn_if_small(job, heard.append)
+    assert len(notes(heard)) == warned
+    if warned:
+        assert f"{target} pixels" in notes(heard)[0] and str(actor) in notes(heard)[0]
+
+
+@pytest.mark.parametrize(("apart", "warned"), [(0.2, True), (0.5, False)])
+def test_the_same_person_on_both_sides_is_told(
+    job: Production, monkeypatch: pytest.MonkeyPatch, apart: float, warned: bool
+) -> None:
+    def store(folder: Path) -> SimpleNamespace:
+        vectors = np.zeros((4, 128), np.float32)
+        vectors[:, 0], vectors[2:, 0] = (apart if folder.name == "target" else 0), 9  # the last two are others
+        ids = np.arange(4)
+        table = SimpleNamespace(id=ids, person=np.array([0, 0, 1, 1]))
+        return SimpleNamespace(vectors=lambda: (ids, vectors), table=lambda: table)
+
+    monkeypatch.setattr(curate, "FaceStore", store)
+    heard: list[Event] = []
+    assert warn_if_same(job, heard.append) == pytest.approx(apart)
+    assert len(notes(heard)) == warned
+
+
 @pytest.mark.parametrize(
     ("actor", "target", "minutes", "size"),
     [(300, 300, 10, 192), (300, 200, 10, 128), (200, 300, 10, 128), (300, 300, 2, 128), (None, 300, 10, 128)],
@@ -98,17 +149,10 @@ def test_a_size_is_found_with_the_prior_and_without(job: Production) -> None:
 def test_close_ups_get_the_larger_model_where_there_is_time(
     job: Production, monkeypatch: pytest.MonkeyPatch, actor: float | None, target: float, minutes: float, size: int
 ) -> None:
-    def store(folder: Path) -> SimpleNamespace:
-        mine = {"actor": actor, "target": target}[folder.name]
-        sizes = np.array([] if mine is None else [mine - 40, mine, mine + 40, 900, 900, 900, 900], np.float32)
-        person = np.array([0, 0, 0, 1, 1, 0, 0])[: len(sizes)]
-        kept = np.array([True] * 5 + [False] * 2)[: len(sizes)]
-        return SimpleNamespace(table=lambda: SimpleNamespace(size=sizes, person=person, kept=kept))
-
-    monkeypatch.setattr(pipeline, "FaceStore", store)
+    footage(monkeypatch, actor=actor, target=target)
     assert fitting_size(job, material(job), minutes) == size
     trained(job, 256)  # asked for
-    actor = target = 100  # much is dropped
+    footage(monkeypatch, actor=100, target=100)  # much is dropped
     assert fitting_size(job, material(job), 100) == size, "the same command goes on with the same model"
 
 

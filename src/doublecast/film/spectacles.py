@@ -36,7 +36,8 @@ POINTS = 72
 BESIDE = 7.0  #: texels from an outline at which there must be no line, or it is a crease
 CONTRAST, WEAKEST, SHARE = 0.08, 0.09, 20.0  #: least strength of a line above what is beside it, on average and at this
 # percentile of either lens, in log brightness: folds and eye sockets reach .083 and .072 in the footage at hand
-REACH = 4.0  #: texels about an outline within which its line lies
+REACH, BEFORE_BROWS = 4.0, 1.0  #: texels about an outline within which its line lies, and before brows, whose hairs
+# are lines, too
 SLIDE = 12  #: texels that rims slide at most
 WORN = (0.4, 0.7)  #: part of that strength from which a face may wear spectacles, and surely does
 FEWEST = 8  #: faces, as a crease in one or two may look like rims
@@ -55,8 +56,11 @@ class Spectacles:
 @cache
 def features(reach: int) -> Bool:
     """Texels of eyes, brows and mouth, and so many about them, bool (`SIDE`, `SIDE`)."""
-    mask = filled((*EYE_RINGS, *BROW_RINGS, MOUTH_RING), SIDE)
-    return cv2.dilate(mask, np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
+    return _about((*EYE_RINGS, *BROW_RINGS, MOUTH_RING), reach)
+
+
+def _about(rings: Sequence[list[int]], reach: int) -> Bool:
+    return cv2.dilate(filled(rings, SIDE), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
 
 
 @cache
@@ -110,7 +114,7 @@ def fitted(found: Sequence[F32]) -> Spectacles | None:
     for x, y in outlines:
         cv2.polylines(rims, [np.round(np.stack([x[0], y[0]], 1) * 8).astype(np.int32)], True, 0, 1, cv2.LINE_8, 3)
     apart = cv2.distanceTransform(rims, cv2.DIST_L2, 5)
-    near = apart <= REACH
+    near = apart <= np.where(_about(BROW_RINGS, FEATURES), BEFORE_BROWS, REACH)
     line = np.asarray(np.exp(-np.square(apart / 1.5)) * skin, np.float32)
     # bridge and temples: lines on skin that hang together with the rims, no lower than these
     height = np.arange(SIDE)[:, None]

@@ -16,6 +16,7 @@ from doublecast.types import F32
 
 CURATOR = 1  #: raise it when curation would come out differently: it is then done again
 SAME_PERSON = 0.35  #: mean vectors nearer than this are most likely of one person
+SMALL = 0.5  #: height of the target's faces, as part of the actor's, below which the film's face is soft
 FEW = 100  #: usable faces of a side below which the film will suffer
 
 
@@ -100,6 +101,27 @@ def warn_if_same(job: Production, on_event: Listener) -> float | None:
         )
         on_event(Note("curate", text, "warning"))
     return distance
+
+
+def warn_if_small(job: Production, on_event: Listener) -> None:
+    """A warning where the target's faces are much smaller than the actor's, so that a film cannot be sharp."""
+    actor, target = usual_sizes(job)
+    if 0 < target < SMALL * actor:
+        text = (
+            f"the target's faces are {target:.0f} pixels high and the actor's {actor:.0f}; the new face will be softer "
+            "than the shot. Footage that shows the target larger makes it sharper"
+        )
+        on_event(Note("curate", text, "warning"))
+
+
+def usual_sizes(job: Production) -> tuple[float, float]:
+    """Height in pixels of the main person's faces in the actor's and the target's footage, medians; 0 without any."""
+    found = []
+    for side in SIDES:
+        table = FaceStore(job.side(side)).table()
+        mine = table.size[(table.person == 0) & table.kept]
+        found.append(float(np.median(mine)) if len(mine) else 0.0)
+    return found[0], found[1]
 
 
 def _mean(store: FaceStore) -> F32 | None:

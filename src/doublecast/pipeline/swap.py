@@ -11,7 +11,7 @@ from doublecast.model.train import TrainConfig
 from doublecast.pipeline.activity import working
 from doublecast.pipeline.consent import require, state
 from doublecast.pipeline.convert import convert_takes, promised, refuse_inputs
-from doublecast.pipeline.curate import curate_side, warn_if_same
+from doublecast.pipeline.curate import curate_side, warn_if_same, warn_if_small
 from doublecast.pipeline.extract import extract_side
 from doublecast.pipeline.report import write_report
 from doublecast.pipeline.takes import outputs
@@ -97,6 +97,7 @@ def swap(
         curate_side(job, "actor", face=actor_face, on_event=tell)
         curate_side(job, "target", face=target_face, on_event=tell)
         warn_if_same(job, tell)
+        warn_if_small(job, tell)
         train(job, config=config, minutes=minutes, device=device, prior=prior, on_event=tell)
         films = convert_takes(
             job, output, asked=asked, device=plan.device, label=label, overwrite=overwrite, signer=signer,

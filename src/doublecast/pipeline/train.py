@@ -4,8 +4,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from doublecast.disk import disk_errors, key_of, open_own
 from doublecast.errors import ModelError, ProductionError
 from doublecast.events import Event, Listener, Saved, Step, ignore
@@ -15,6 +13,7 @@ from doublecast.model.train import TrainConfig
 from doublecast.model.train import train as train_model
 from doublecast.pipeline.activity import working
 from doublecast.pipeline.consent import check_consent
+from doublecast.pipeline.curate import usual_sizes
 from doublecast.pipeline.guard import check_guard
 from doublecast.pipeline.log import LOG, PREVIEWS, log_text
 from doublecast.pipeline.material import material, note_size, noted_size
@@ -88,12 +87,7 @@ def fitting_size(job: Production, used: str, minutes: float) -> int:
 
 
 def _fitting(job: Production, minutes: float) -> int:
-    heights = []
-    for side in SIDES:
-        table = FaceStore(job.side(side)).table()
-        mine = table.size[(table.person == 0) & table.kept]
-        heights.append(float(np.median(mine)) if len(mine) else 0.0)
-    return LARGER if minutes >= ENOUGH and min(heights) >= CLOSE else USUAL
+    return LARGER if minutes >= ENOUGH and min(usual_sizes(job)) >= CLOSE else USUAL
 
 
 def is_spent(checkpoint: Path, config: TrainConfig) -> bool:
