@@ -373,6 +373,17 @@ def test_bleached_footage_with_a_warm_tint_is_bleached() -> None:
     assert saturation(seen, everything, own, rich) < 0.4
 
 
+def test_lips_of_one_frame_do_not_tell_how_colourful_a_shot_is() -> None:
+    """Stretched by a smile they are paler, pressed they are redder; a frame that is grey is grey nevertheless."""
+    everything = np.full((128, 128), 255, np.uint8)
+    skin = (150, 130, 120)
+    usual, smiling, pressed = (noisy(painted(skin, x), 0.03) for x in ((128, 108, 106), (142, 124, 116), (128, 92, 92)))
+    own = Tone.of(usual[None], everything[None])
+    shares = [saturation(seen, everything, own, tone(SKIN, LIPS)) for seen in (usual, smiling, pressed)]
+    assert 0.2 < shares[0] < 0.7 and np.ptp(shares) < 0.05
+    assert saturation(painted((130,) * 3, (95,) * 3), everything, own, tone(SKIN, LIPS)) < 0.05
+
+
 def test_a_grey_shot_has_white_eyes_and_no_red_lips() -> None:
     """As the film draws it: colour, saturation, features."""
     shot: U8 = np.full((128, 128, 3), 130, np.uint8)

@@ -151,6 +151,11 @@ class Tone:
     lips: F32
     tints: float = 0.0
 
+    @property
+    def redness(self) -> float:
+        """How far the colours of lips and skin lie apart, in log without brightness."""
+        return float(np.linalg.norm(_chroma(self.lips) - _chroma(self.skin)))
+
     @classmethod
     def of(cls, textures: U8, visible: U8) -> "Tone":
         """Of some faces, uint8 (n, S, S, 3) RGB, where they are seen, uint8 (n, S, S); if nowhere, as they are."""
@@ -197,20 +202,19 @@ def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
     Gains bring skin to the colour of a bleached or grey shot and leave lips and lids as red beside it as they were.
     Skin in such a shot is less warm, or all of the face is of more alike colours, as in bleached footage with a warm
     tint; and lips differ less from skin. In coloured light only the first is so, and with pale lips only the last: the
-    larger share decides. A face that has one tint all over has no colour at all. seen,
-    visible: as in `feature_gain`; the actor's usual colours stand in for what something covers.
+    larger share decides. A face that has one tint all over has no colour at all. Lips are as far from skin as they
+    usually are in the actor's footage, or nearer by as much as all colours of the face are: lips of one frame tell of
+    the smile that stretches them rather than of the shot. seen, visible: as in `feature_gain`; the actor's usual
+    colours stand in for what something covers.
     """
     seen, visible = seen[::2, ::2], visible[::2, ::2]  # plenty for medians
-    size = seen.shape[0]
     there = visible > 128
-    skin, lips = (
-        np.median(seen[rows], axis=0) / 255 if rows.sum() >= 12 else usual
-        for rows, usual in (((_skin(size) > 0) & there, actor.skin), (regions(size)["lips"] & there, actor.lips))
-    )
+    rows = (_skin(seen.shape[0]) > 0) & there
+    skin = np.median(seen[rows], axis=0) / 255 if rows.sum() >= 12 else actor.skin
     own, wanted = _chroma(skin), _chroma(target.skin)
     warm = (own[0] - own[2]) / max(float(wanted[0] - wanted[2]), 0.1)
-    apart = np.linalg.norm(_chroma(lips) - own) / max(float(np.linalg.norm(_chroma(target.lips) - wanted)), 0.05)
     tints = _tints(seen[there]) if there.sum() >= 12 else actor.tints
+    apart = actor.redness / max(target.redness, 0.05) * min(tints / max(actor.tints, TINTS), 1)
     rich = RICH * tints / max(target.tints, TINTS)
     share = float(np.clip(max(min(warm, rich), apart) / COLOURFUL, 0, 1) ** 1.5)
     return share * float(np.clip(tints / TINTS, 0, 1))
