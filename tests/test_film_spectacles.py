@@ -10,7 +10,7 @@ import pytest
 
 from doublecast.film import rims, spectacles
 from doublecast.film.spectacles import SIDE, Spectacles, fitted, lines, slid
-from doublecast.model.space import BROW_RINGS, EYE_RINGS, draw, inside, layout
+from doublecast.model.space import BROW_RINGS, EYE_RINGS, draw, filled, inside, layout
 from doublecast.types import F32, U8, Face, Pose
 
 LENS = np.array([[76.0, 86.0, 40.0, 40.0, 2.6, 26.0]])
@@ -51,7 +51,7 @@ def test_hairs_of_brows_do_not_come_along(monkeypatch: pytest.MonkeyPatch) -> No
     worn = found()
     assert worn is not None
     x, y = (np.round(line[0]).astype(int) for line in spectacles._outlines(LENS, 400)[0])
-    brow, lowest = spectacles._about(BROW_RINGS, 4)[y, x], y == y.max()
+    brow, lowest = filled(BROW_RINGS, SIDE, 4)[y, x] > 0, y == y.max()
     assert brow.sum() > 50
     assert worn.band[y, x][brow].min() > 0.8, "the rim itself does"
     assert worn.band[y - 4, x][brow].max() < 0.3 < 0.6 < worn.band[y + 4, x][lowest].min()

@@ -99,8 +99,7 @@ def in_light(texture: F32, gain: F32, greys: F32) -> F32:
 def regions(size: int) -> dict[str, Bool]:
     """Texels of the eyes, the inside of the mouth, the lips, and the lips with their edge, bool (size, size)."""
     eyes, mouth, lips = (filled(rings, size) > 0 for rings in (EYE_RINGS, [MOUTH_INSIDE], [MOUTH_RING]))
-    reach = 2 * round(LIP_EDGE * size) + 1
-    grown = cv2.dilate(lips.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    grown = filled([MOUTH_RING], size, round(LIP_EDGE * size)) > 0
     return {"eyes": eyes, "mouth": mouth, "lips": lips & ~mouth, "around": grown & ~mouth}
 
 

@@ -37,10 +37,7 @@ def _cut_out() -> tuple[F32, F32, F32]:
     """The inside of the lips and of both lids in the texture, float32 (`SIDE`, `SIDE`) 0-1 each."""
 
     def cut(ring: list[int], reach: float) -> F32:
-        grow = round(reach * SIDE)
-        kernel = np.ones((2 * abs(grow) + 1,) * 2, np.uint8)
-        inside = filled([ring], SIDE)
-        mask = cv2.dilate(inside, kernel) if grow > 0 else cv2.erode(inside, kernel)
+        mask = filled([ring], SIDE, round(reach * SIDE))
         return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SOFT * SIDE), np.float32)
 
     return cut(MOUTH_INSIDE, -INSET), cut(EYE_RINGS[0], LASHES), cut(EYE_RINGS[1], LASHES)

@@ -56,11 +56,7 @@ class Spectacles:
 @cache
 def features(reach: int) -> Bool:
     """Texels of eyes, brows and mouth, and so many about them, bool (`SIDE`, `SIDE`)."""
-    return _about((*EYE_RINGS, *BROW_RINGS, MOUTH_RING), reach)
-
-
-def _about(rings: Sequence[list[int]], reach: int) -> Bool:
-    return cv2.dilate(filled(rings, SIDE), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
+    return filled((*EYE_RINGS, *BROW_RINGS, MOUTH_RING), SIDE, reach) > 0
 
 
 @cache
@@ -114,7 +110,7 @@ def fitted(found: Sequence[F32]) -> Spectacles | None:
     for x, y in outlines:
         cv2.polylines(rims, [np.round(np.stack([x[0], y[0]], 1) * 8).astype(np.int32)], True, 0, 1, cv2.LINE_8, 3)
     apart = cv2.distanceTransform(rims, cv2.DIST_L2, 5)
-    near = apart <= np.where(_about(BROW_RINGS, FEATURES), BEFORE_BROWS, REACH)
+    near = apart <= np.where(filled(BROW_RINGS, SIDE, FEATURES), BEFORE_BROWS, REACH)
     line = np.asarray(np.exp(-np.square(apart / 1.5)) * skin, np.float32)
     # bridge and temples: lines on skin that hang together with the rims, no lower than these
     height = np.arange(SIDE)[:, None]

@@ -160,12 +160,14 @@ def inside(size: int) -> U8:
     return _table(size).inside
 
 
-def filled(rings: Iterable[list[int]], size: int) -> U8:
-    """Texels within any of some rings of mesh points, uint8 (size, size) 0 or 1."""
+def filled(rings: Iterable[list[int]], size: int, reach: int = 0) -> U8:
+    """Texels within any of some rings of mesh points, uint8 (size, size) 0 or 1, and so many about them; less than 0:
+    so many less."""
     mask = np.zeros((size, size), np.uint8)
     for ring in rings:
         cv2.fillPoly(mask, [np.round(layout().uv[ring] * size - 0.5).astype(np.int32)], 1)
-    return mask
+    square = np.ones((2 * abs(reach) + 1,) * 2, np.uint8)
+    return np.asarray(cv2.dilate(mask, square) if reach > 0 else cv2.erode(mask, square), np.uint8)
 
 
 @cache
@@ -173,8 +175,7 @@ def importance(size: int) -> F32:
     """Loss weight per texel, float32 (size, size): 3 at the eyes, 2 at mouth and brows, 1 elsewhere, 0 outside."""
     weight = np.where(inside(size) > 0, 1.0, 0.0).astype(np.float32)
     for rings, value, grow in ((BROW_RINGS, 2.0, 0.01), ([MOUTH_RING], 2.0, 0.02), (EYE_RINGS, 3.0, 0.015)):
-        k = 2 * round(grow * size) + 1
-        weight[cv2.dilate(filled(rings, size), np.ones((k, k), np.uint8)) > 0] = value
+        weight[filled(rings, size, round(grow * size)) > 0] = value
     return np.asarray(cv2.GaussianBlur(weight, (0, 0), size / 96) * (weight > 0), np.float32)
 
 

@@ -115,7 +115,8 @@ def warn_if_small(job: Production, on_event: Listener) -> None:
 
 
 def usual_sizes(job: Production) -> tuple[float, float]:
-    """Height in pixels of the main person's faces in the actor's and the target's footage, medians; 0 without any."""
+    """How many pixels high the main person's faces are in the actor's and the target's footage, medians of the longer
+    sides of their boxes; 0 without any."""
     found = []
     for side in SIDES:
         table = FaceStore(job.side(side)).table()
