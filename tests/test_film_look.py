@@ -11,6 +11,7 @@ import pytest
 
 from doublecast.errors import InputError
 from doublecast.film.composite import blend, lying_before, sharpen
+from doublecast.film.eyes import SAME
 from doublecast.film.look import PLAIN, Look, settings
 from doublecast.film.openings import Openings
 from doublecast.film.rims import Rims
@@ -24,7 +25,16 @@ SIZE = 128
 
 
 def test_defaults_are_inside_the_ranges_and_every_value_says_what_it_does() -> None:
-    assert [s.name for s in settings()] == ["grow", "feather", "colour", "sharpness", "mouth", "spectacles", "blend"]
+    assert [s.name for s in settings()] == [
+        "grow",
+        "feather",
+        "colour",
+        "sharpness",
+        "mouth",
+        "eyes",
+        "spectacles",
+        "blend",
+    ]
     for setting in settings():
         assert setting.low <= setting.default <= setting.high and setting.step > 0 and setting.help.endswith(".")
         assert getattr(PLAIN, setting.name) == setting.default
@@ -74,7 +84,7 @@ def swapper() -> Swapper:
     made._network = SimpleNamespace(config=SimpleNamespace(size=SIZE))  # type: ignore[assignment]
     made._detail = None
     made._greys = np.zeros(3, np.float32)
-    made.people = SimpleNamespace(rims=None)  # type: ignore[assignment]
+    made.people = SimpleNamespace(irises=SAME, rims=None)  # type: ignore[assignment]
     return made
 
 
@@ -92,7 +102,7 @@ def shot() -> tuple[Frame, Decoded]:
     return frame, Decoded(
         drawing,
         people.face(points),
-        Openings(0, 0, 0),
+        Openings(0, 0, 0, 0),
         texture,
         _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(3, np.float32), hand, 0.0),
         1.0,
@@ -144,13 +154,24 @@ def test_sharpness_adds_and_takes_detail(shot: tuple[Frame, Decoded]) -> None:
 
 def test_teeth_are_the_actors_or_the_models(shot: tuple[Frame, Decoded]) -> None:
     frame, face = shot
-    face = replace(face, face=people.face(wide := people.head(mouth=0.12)), openings=Openings(1, 0, 0))
+    face = replace(face, face=people.face(wide := people.head(mouth=0.12)), openings=Openings(1, 0, 0, 0))
     drawing = draw(wide, frame.pixels.shape[:2])
     assert drawing is not None
     face = replace(face, drawing=drawing)
     x, y = round(float(wide[13, 0])), round(float(wide[13, 1])) + 2
     frame.pixels[y - 3 : y + 4, x - 3 : x + 4] = 255
     own, models = (drawn(frame, face, Look(mouth=m))[y, x].astype(int) for m in (1.0, 0.0))
+    assert own.min() > 230 > models.max() + 20
+
+
+def test_eyes_are_the_actors_or_the_models(shot: tuple[Frame, Decoded]) -> None:
+    frame, face = shot
+    face = replace(
+        face, openings=Openings(0, 1, 0, 0), match=replace(face.match, covered=np.zeros((SIZE, SIZE), np.float32))
+    )
+    x, y = (round(float(v)) for v in face.face.points[[159, 145], :2].mean(0))
+    frame.pixels[y - 3 : y + 4, x - 3 : x + 4] = 255
+    own, models = (drawn(frame, face, Look(eyes=e))[y, x].astype(int) for e in (1.0, 0.0))
     assert own.min() > 230 > models.max() + 20
 
 
@@ -183,7 +204,7 @@ def test_the_targets_rims_are_drawn_or_taken_off(shot: tuple[Frame, Decoded], si
     bar[120:128, 90:166] = 1
     with_rims = swapper()
     dark = np.repeat(np.log(0.25) * bar[..., None], 3, axis=2).astype(np.float32)
-    with_rims.people = SimpleNamespace(rims=Rims(dark, bar, np.zeros((3, 2))))  # type: ignore[assignment]
+    with_rims.people = SimpleNamespace(irises=SAME, rims=Rims(dark, bar, np.zeros((3, 2))))  # type: ignore[assignment]
     plain = drawn(frame, face, Look()).astype(int)
     on, off = (
         (composite(frame.pixels, with_rims.compose(frame, [face], Look(spectacles=s))).astype(int) - plain)

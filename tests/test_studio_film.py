@@ -100,6 +100,7 @@ def test_the_state_says_what_is_there_and_what_is_missing(client: Client, folder
         "colour",
         "sharpness",
         "mouth",
+        "eyes",
         "spectacles",
         "blend",
     ]

@@ -49,6 +49,7 @@ def set_(
     colour: Annotated[float | None, _option("colour")] = None,
     sharpness: Annotated[float | None, _option("sharpness")] = None,
     mouth: Annotated[float | None, _option("mouth")] = None,
+    eyes: Annotated[float | None, _option("eyes")] = None,
     spectacles: Annotated[float | None, _option("spectacles")] = None,
     blend: Annotated[float | None, _option("blend")] = None,
     json: Json = False,
@@ -59,7 +60,7 @@ def set_(
 
     given = {
         "grow": grow, "feather": feather, "colour": colour, "sharpness": sharpness, "mouth": mouth,
-        "spectacles": spectacles, "blend": blend,
+        "eyes": eyes, "spectacles": spectacles, "blend": blend,
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:

@@ -122,7 +122,7 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
     for name in ("eyes", "mouth"):
         rows = regions(size)[name] & there
         if rows.sum() >= 12:
-            have, want = (_white(x[rows]) for x in (lit, shot))
+            have, want = (white(x[rows]) for x in (lit, shot))
             ratio = (want + 0.02) / (have + 0.02)
             usual = float(ratio.mean())
             factor[regions(size)[name]] = np.clip(usual, *WHITES) * np.clip(ratio / usual, 1 - TINTED, 1 + TINTED)
@@ -250,7 +250,7 @@ def _mean(picture: F32, rows: Bool) -> F32:
     return np.asarray(cv2.mean(picture, rows.astype(np.uint8))[:3], np.float32)
 
 
-def _white(colours: F32) -> F32:
+def white(colours: F32) -> F32:
     """The colour of the brightest of some texels float32 (n, 3): float32 (3,)."""
     brightness = colours.mean(1)
     return np.asarray(colours[brightness >= np.percentile(brightness, BRIGHT)].mean(0), np.float32)

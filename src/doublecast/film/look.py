@@ -31,9 +31,10 @@ class Look:
     grow: where the edge of the face lies, outwards (+) or inwards (-), as a share of the texture's side; there is no
     face beyond its own outline, so outwards the soft edge gets narrower there. feather: width of the soft edge, times
     the usual. colour: how far light and colour follow the shot (0: as decoded). sharpness: added to what follows the
-    shot. mouth: how much of the actor's teeth and tongue is seen between the lips, else the model's. spectacles: how
-    much is seen of the rims that the target wears, else of those of the actor. blend: opacity of the whole face; at 0
-    the actor is seen (and the film is labelled all the same).
+    shot. mouth: how much of the actor's teeth and tongue is seen between the lips, else the model's. eyes: how much of
+    the actor's eyes between open lids, with irises of the target's colour, else the model's. spectacles: how much is
+    seen of the rims that the target wears, else of those of the actor. blend: opacity of the whole face; at 0 the actor
+    is seen (and the film is labelled all the same).
 
     `settings` has their ranges. Raises InputError for a value out of its range.
     """
@@ -45,6 +46,9 @@ class Look:
     colour: float = _setting(1.0, 0.0, 1.0, 0.05, "How far light and colour follow the shot; 0: as the model made it.")
     sharpness: float = _setting(0.0, -1.0, 1.0, 0.05, "Sharper (+) or softer (-) than the shot.")
     mouth: float = _setting(1.0, 0.0, 1.0, 0.05, "The actor's own teeth and tongue between the lips; 0: the model's.")
+    eyes: float = _setting(
+        1.0, 0.0, 1.0, 0.05, "The actor's own eyes between the new lids, in the target's colour; 0: the model's."
+    )
     spectacles: float = _setting(
         1.0, 0.0, 1.0, 0.05, "Spectacles before the new face: the target's, else the actor's own; 0: none."
     )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.film import detail, openings, person, rims, shape, spectacles
+from doublecast.film import detail, eyes, openings, person, rims, shape, spectacles
 from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, greys, in_light, saturation
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
@@ -91,8 +91,8 @@ class People:
     """What is learned of both people from their faces alone, whichever checkpoint draws them.
 
     shapes: the actor's at rest, and the target's settled in the actor's head. tones: usual
-    colours of both. spectacles: the actor's, which stay on; rims: the target's, and then the actor's are off. samples:
-    of the actor and the target.
+    colours of both. spectacles: the actor's, which stay on; rims: the target's, and then the actor's are off. irises:
+    how the actor's become the target's. samples: of the actor and the target.
     """
 
     shapes: tuple[shape.Shape, shape.Shape]
@@ -100,6 +100,7 @@ class People:
     detail: detail.Detail | None
     spectacles: spectacles.Spectacles | None
     rims: rims.Rims | None
+    irises: eyes.Irises
     samples: tuple[person.Samples, person.Samples]
     size: int
 
@@ -107,7 +108,8 @@ class People:
 def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
     """Get to know both people, for a network of this size: seconds. Raises NoFaceError for an empty faceset."""
     own, other = _shape_of(actor), _shape_of(target)
-    worn, brought = rims.whose(spectacles.looked_at(actor), spectacles.looked_at(target))
+    looked_at = spectacles.looked_at(actor), spectacles.looked_at(target)
+    worn, brought = rims.whose(*looked_at)
     samples = person.samples(actor, size), person.samples(target, size)
     return People(
         (own, shape.settle(other, own)),
@@ -115,6 +117,7 @@ def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
         detail.learn(target, size),
         worn,
         brought,
+        eyes.irises(*looked_at),
         samples,
         size,
     )
@@ -255,8 +258,9 @@ class Swapper:
         kept = lying_before(face.drawing, face.face.points, frame.pixels.shape[:2], match.covered, opacity)
         if look.blend != 1:
             opacity = opacity * np.float32(look.blend)
-        shares = replace(face.openings, mouth=face.openings.mouth * look.mouth)
-        own = openings.actors_pixels(frame.pixels, face.drawing, face.face.points, shares, match.covered)
+        shares = replace(face.openings, mouth=face.openings.mouth * look.mouth, eyes=face.openings.eyes * look.eyes)
+        irises = self.people.irises.in_shot(match.saturation**look.colour)
+        own = openings.actors_pixels(frame.pixels, face.drawing, face.face.points, shares, match.covered, irises)
         lines = face.lines
         if lines is not None:
             lines = (*lines[:2], lines[2] ** np.float32(look.spectacles))

@@ -250,10 +250,11 @@ def places(points: F32, size: int) -> F32:
 class Drawing:
     """A mesh as the camera sees it: for each pixel of a box of the frame, the place in the texture.
 
-    x, y: the box's top left pixel in the frame. uv: float32 (h, w, 2), 0-1. cover: float32 (h, w), 1 where the mesh
-    is seen, falling to 0 where it turns away from the camera.
+    points: the mesh, float32 (468, 3), frame pixels. x, y: the box's top left pixel in the frame. uv: float32 (h, w,
+    2), 0-1. cover: float32 (h, w), 1 where the mesh is seen, falling to 0 where it turns away from the camera.
     """
 
+    points: F32
     x: int
     y: int
     uv: F32
@@ -297,7 +298,7 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
         full = (x1 - x0, y1 - y0)
         seen = np.asarray(cv2.resize(seen, full, interpolation=cv2.INTER_LINEAR), np.float32)
         uv = _enlarged(uv, ids, affine, full)
-    return Drawing(x0, y0, uv, seen)
+    return Drawing(points[:MESH], x0, y0, uv, seen)
 
 
 def _enlarged(uv: F32, ids: I32, affine: F32, full: tuple[int, int]) -> F32:
