@@ -11,7 +11,7 @@ import pytest
 
 from doublecast.errors import InputError
 from doublecast.film.composite import blend, lying_before, sharpen
-from doublecast.film.eyes import SAME
+from doublecast.film.eyes import Irises
 from doublecast.film.look import PLAIN, Look, settings
 from doublecast.film.openings import Openings
 from doublecast.film.rims import Rims
@@ -22,6 +22,7 @@ from doublecast.types import F32, U8, Frame, Patch, Pose
 from doublecast.video import composite
 
 SIZE = 128
+SAME = Irises(np.zeros(3, np.float32), np.full(3, 0.3, np.float32))  # irises stay as they are
 
 
 def test_defaults_are_inside_the_ranges_and_every_value_says_what_it_does() -> None:
@@ -102,7 +103,7 @@ def shot() -> tuple[Frame, Decoded]:
     return frame, Decoded(
         drawing,
         people.face(points),
-        Openings(0, 0, 0, 0),
+        Openings(0, (0, 0), (0, 0)),
         texture,
         _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(3, np.float32), hand, 0.0),
         1.0,
@@ -154,7 +155,7 @@ def test_sharpness_adds_and_takes_detail(shot: tuple[Frame, Decoded]) -> None:
 
 def test_teeth_are_the_actors_or_the_models(shot: tuple[Frame, Decoded]) -> None:
     frame, face = shot
-    face = replace(face, face=people.face(wide := people.head(mouth=0.12)), openings=Openings(1, 0, 0, 0))
+    face = replace(face, face=people.face(wide := people.head(mouth=0.12)), openings=Openings(1, (0, 0), (0, 0)))
     drawing = draw(wide, frame.pixels.shape[:2])
     assert drawing is not None
     face = replace(face, drawing=drawing)
@@ -167,12 +168,18 @@ def test_teeth_are_the_actors_or_the_models(shot: tuple[Frame, Decoded]) -> None
 def test_eyes_are_the_actors_or_the_models(shot: tuple[Frame, Decoded]) -> None:
     frame, face = shot
     face = replace(
-        face, openings=Openings(0, 1, 0, 0), match=replace(face.match, covered=np.zeros((SIZE, SIZE), np.float32))
+        face,
+        openings=Openings(0, (1, 1), (0, 0)),
+        match=replace(face.match, covered=np.zeros((SIZE, SIZE), np.float32)),
     )
     x, y = (round(float(v)) for v in face.face.points[[159, 145], :2].mean(0))
     frame.pixels[y - 3 : y + 4, x - 3 : x + 4] = 255
     own, models = (drawn(frame, face, Look(eyes=e))[y, x].astype(int) for e in (1.0, 0.0))
     assert own.min() > 230 > models.max() + 20
+    unknown = swapper()
+    unknown.people = SimpleNamespace(irises=None, rims=None)  # type: ignore[assignment]
+    shown = composite(frame.pixels, unknown.compose(frame, [face]))[y, x].astype(int)
+    assert np.array_equal(shown, models), "the actor's colour is not the target's"
 
 
 def test_what_lies_before_the_face_stays_where_the_edge_grows(shot: tuple[Frame, Decoded]) -> None:

@@ -37,8 +37,8 @@ def shut(points: F32, lids: int) -> F32:
 def test_a_closed_mouth_leaves_nothing_but_the_eyes() -> None:
     face = people.face(people.head(), mouth=0.0)
     found = openings.openings(face, rest())
-    assert found == Openings(0, 1, 0, 0)
-    found = replace(found, eyes=0)
+    assert found == Openings(0, (1, 1), (0, 0))
+    found = replace(found, eyes=(0, 0))
     noise: U8 = np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)
     assert openings.actors_pixels(noise, drawing_of(face.points), face.points, found, NOTHING) is None
 
@@ -46,8 +46,10 @@ def test_a_closed_mouth_leaves_nothing_but_the_eyes() -> None:
 @pytest.mark.parametrize("side", [0, 1])
 def test_each_eye_closes_alone(side: int) -> None:
     found = openings.openings(people.face(shut(people.head(), side)), rest())
-    eyes = (found.left, found.right)
-    assert eyes[side] == 1 and eyes[1 - side] == 0
+    assert found.lashes[side] == 1 and found.lashes[1 - side] == 0
+    assert found.eyes[side] == 0 and found.eyes[1 - side] == 1
+    turned = openings.openings(people.face(shut(people.head(55), side)), rest())
+    assert 0.2 < turned.lashes[side] < 0.8 and turned.eyes[side] == 0, "a closed eye is not open in profile"
 
 
 def test_teeth_come_in_as_the_mouth_opens() -> None:
@@ -59,7 +61,7 @@ def test_teeth_come_in_as_the_mouth_opens() -> None:
 def test_a_head_in_profile_keeps_the_models_mouth() -> None:
     shares = [openings.openings(people.face(people.head(yaw, mouth=0.12)), rest()).mouth for yaw in (0, 55, -70)]
     assert shares[0] == 1 and 0.2 < shares[1] < 0.8 and shares[2] == 0
-    assert openings.openings(people.face(people.head(-70)), rest()).eyes == 0
+    assert openings.openings(people.face(people.head(-70)), rest()).eyes == (0, 0)
     closed = openings.openings(people.face(people.head(60, mouth=0.005)), rest())
     assert closed.mouth == 0, "a turned mouth is narrower, not more open"
 
@@ -71,7 +73,7 @@ def test_the_mouth_shows_the_frame_where_the_lips_are_now() -> None:
     frame[y - 3 : y + 4, x - 3 : x + 4] = [250, 250, 240]
     moved = OPEN + np.array([0, 9, 0], np.float32)
     drawing = drawing_of(moved)
-    found = openings.actors_pixels(frame, drawing, OPEN, Openings(1, 0, 0, 0), NOTHING)
+    found = openings.actors_pixels(frame, drawing, OPEN, Openings(1, (0, 0), (0, 0)), NOTHING)
     assert found is not None
     pixels, weight = found
     x, y = x - drawing.x, y - drawing.y
@@ -86,7 +88,7 @@ def test_the_mouth_shows_the_frame_where_the_lips_are_now() -> None:
 
 def test_a_hand_before_the_mouth_is_not_drawn_a_second_time() -> None:
     frame = people.picture(OPEN, people.skin(1))
-    found = openings.actors_pixels(frame, drawing_of(OPEN), OPEN, Openings(1, 0, 0, 0), np.ones_like(NOTHING))
+    found = openings.actors_pixels(frame, drawing_of(OPEN), OPEN, Openings(1, (0, 0), (0, 0)), np.ones_like(NOTHING))
     assert found is None
 
 
@@ -95,7 +97,7 @@ def test_what_the_frame_does_not_show_is_not_drawn() -> None:
     points = people.head(mouth=0.12, centre=(128, 225))
     drawing = drawing_of(points + np.array([0, -25, 0], np.float32))
     frame = people.picture(OPEN, people.skin(1))
-    shares = Openings(1, 0, 0, 0)
+    shares = Openings(1, (0, 0), (0, 0))
     assert openings.actors_pixels(frame, drawing, OPEN + np.array([0, 72, 0], np.float32), shares, NOTHING) is not None
     found = openings.actors_pixels(frame, drawing, points, shares, NOTHING)
     assert found is None or not found[1].any()

@@ -5,81 +5,74 @@ looks nearly where the actor looks. The frame has all of that. What is the perso
 the colour of the iris.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self
 
 import cv2
 import numpy as np
 
 from doublecast.faces.geometry import EYES
 from doublecast.film.colour import white
-from doublecast.film.spectacles import SIDE
+from doublecast.film.shape import LIDS
+from doublecast.film.spectacles import SIDE, Seen
 from doublecast.model.space import EYE_RINGS, Drawing, filled, places
-from doublecast.types import F32, F64, U8, Face
+from doublecast.types import F32, F64, U8, Bool
 
 PUPIL = 0.25  #: part of the iris's radius within which it is surely black
 DARK = 15.0  #: percentile of the pupil's brightness that is its own, as light is mirrored in it
 COLOURED = (0.45, 0.85)  #: part of the radius at which an iris's colour is looked for: not the pupil, not its edge
 WHITE = 1.25  #: the same, from which an eye is white
-FEWEST = 8  #: texels of each in an eye, and eyes of a person, from which a colour is known
+WITHIN = 2  #: texels from the lids in which no colour is looked for
+TEXELS, FACES = 8, 8  #: of each colour in an eye, and eyes of a person, that must be seen at least
 FLOOR = 0.02  #: of brightness, 0-1, below which footage tells nothing
 OPEN = 0.14  #: distance of the lids, as part of the eye's width, from which an eye counts as open
+TINY, LARGE = 4.0, 9.0  #: radius in pixels of the target's irises from which their tint counts, and fully: colour in
+# footage is coarse, and skin around makes small ones red
 LARGEST = 1.4  #: log ratio by which an iris is changed at most
-EDGE = (1.0, 1.3)  #: part of the iris's radius at which a change begins to end, and ends
-RING, BLACK = (0.8, 1.1), (0.3, 0.5)  #: the same, of what makes an iris lighter, and for the pupil
-BRIGHT = 90.0  #: percentile of an eye's pixels that is its white
-MIRRORED = 0.6  #: brightness, as part of the white's, from which a pixel may be a reflection and no iris
-LIGHTER = 1.25  #: times as bright as the iris that it must be besides
-SURELY = 0.3  #: how much brighter still, as part of the white's, it surely is one
-CORNERS = ((33, 133, 159, 145), (362, 263, 386, 374))  #: mesh points: image-left, image-right corner, upper, lower lid
-FLAT = 0.02  #: least distance of a lid from the line between the corners, as part of the eye's width
-TALLEST = 0.6  #: one over how far an eye is stretched at most, to fill lids that are further apart
-SOFT = 0.04  #: blur of the eye's edge, as part of its width
-ABOUT = 2.5  #: radii of the iris about its centre in which some of the white is seen
-
-Seen: TypeAlias = tuple[Face, U8, U8]  #: a face, its texture and visibility, see `spectacles.looked_at`
+EDGE = (0.9, 1.1)  #: part of the iris's radius at which a change begins to end, and ends
+BLACK = (0.3, 0.5)  #: the same, at which a pupil ends
+MIRRORED = (0.6, 0.8)  #: brightness, as part of the white's, from which a pixel may be a reflection, of dark and light
+# irises
+LIGHTER = 1.25  #: times as bright as the iris that it must be besides, as far as there is room
+SURELY = 0.2  #: how much brighter still, as part of the white's, it surely is one
+FLAT = 0.05  #: least distance of a lid from the line between the corners, as part of the eye's width
+STRETCHED = 1.6  #: times as tall an eye is made at most, to fill lids that are further apart
+SOFT, SOFTEST = 0.04, 0.7  #: blur of the eye's edge, as part of its width, and at least, in pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Irises:
     """change: what the actor's irises are multiplied with, in log, float32 (3,), to be the target's. colour: what the
-    actor's are now, as part of the white's, float32 (3,)."""
+    actor's are now, as part of the white's, float32 (3,), mostly 0-1."""
 
     change: F32
     colour: F32
 
-    def in_shot(self, colourful: float) -> "Irises":
-        """Of a shot with only this share of the target's colours, 0-1, see `colour.saturation`."""
-        bright = self.change.mean()
-        return Irises((bright + np.float32(colourful) * (self.change - bright)).astype(np.float32), self.colour)
+    def tinted(self, share: float) -> Self:
+        """With only this share of the tints, 0-1, and all of the brightness."""
+        change, colour = (x.mean() + np.float32(share) * (x - x.mean()) for x in (self.change, self.colour))
+        return type(self)(change, colour)
 
 
-SAME = Irises(np.zeros(3, np.float32), np.ones(3, np.float32))  #: irises stay as they are
-
-
-def _irises(points: F32) -> Iterator[tuple[F32, float]]:
-    """Centre, float32 (2,), and radius of both irises of a face's points (478, 3)."""
-    for iris, _, _ in EYES:
-        centre, ring = points[iris, :2], points[iris + 1 : iris + 5, :2]
-        yield centre, max(float(np.linalg.norm(ring - centre, axis=1).mean()), 0.5)
-
-
-def irises(actor: Sequence[Seen], target: Sequence[Seen]) -> Irises:
-    """How the actor's irises become the target's, by some faces of both; `SAME` where too little is seen of either."""
+def learn(actor: Sequence[Seen], target: Sequence[Seen]) -> Irises | None:
+    """How the actor's irises become the target's, by some faces of both in the pixels of their footage; None where too
+    little is seen of either."""
     own, other = _usual(actor), _usual(target)
     if own is None or other is None:
-        return SAME
-    black, iris, white = own
-    wanted = black.min() + (white - black.min()) * _lightness(*other)
-    change = np.clip(np.log((wanted + FLOOR) / (iris + FLOOR)), -LARGEST, LARGEST)
-    return Irises(change.astype(np.float32), (iris / np.maximum(white, FLOOR)).astype(np.float32))
+        return None
+    black, iris, whites = own
+    wanted = black.min() + (whites - black.min()) * _lightness(*other)
+    change = np.clip(np.log((wanted + FLOOR) / (iris + FLOOR)), -LARGEST, LARGEST).astype(np.float32)
+    found = Irises(change, (iris / np.maximum(whites, FLOOR)).astype(np.float32))
+    wide = float(np.median([_disc(face.points, eye)[1] for face, _, _ in target for eye in (0, 1)]))
+    return found.tinted(float(np.clip((wide - TINY) / (LARGE - TINY), 0, 1)))
 
 
-def _lightness(black: F32, iris: F32, white: F32) -> F32:
+def _lightness(black: F32, iris: F32, whites: F32) -> F32:
     """How light an iris is between pupil and white, float32 (3,) 0-1: in soft or hazy footage all three come nearer to
     each other, and lids that shade an eye shade all of it. What colour a pupil has is the iris's."""
-    return np.asarray(np.clip((iris - black.min()) / np.maximum(white - black.min(), FLOOR), 0, 1), np.float32)
+    return np.asarray(np.clip((iris - black.min()) / np.maximum(whites - black.min(), FLOOR), 0, 1), np.float32)
 
 
 def _usual(faces: Sequence[Seen]) -> F32 | None:
@@ -87,28 +80,29 @@ def _usual(faces: Sequence[Seen]) -> F32 | None:
     found = []
     for face, texture, visible in faces:
         where = places(face.points, SIDE)
-        for eye, (ring, (centre, radius)) in enumerate(zip(EYE_RINGS, _irises(face.points), strict=True)):
+        for eye in (0, 1):
             lids = _Eye.of(face.points, eye)
             if lids.above + lids.below < OPEN:
                 continue
+            centre, radius = _disc(face.points, eye)
             away = np.linalg.norm(where - centre, axis=2) / radius
-            inside = (filled([ring], SIDE, -2) > 0) & (visible > 128)
+            inside = (filled([EYE_RINGS[eye]], SIDE, -WITHIN) > 0) & (visible > 128)
             parts = away < PUPIL, (away > COLOURED[0]) & (away < COLOURED[1]), away > WHITE
             pupil, iris, rest = (texture[inside & part].astype(np.float32) / 255 for part in parts)
-            if min(len(pupil), len(iris), len(rest)) >= FEWEST:
+            if min(len(pupil), len(iris), len(rest)) >= TEXELS:
                 found.append([np.percentile(pupil, DARK, axis=0), np.median(iris, axis=0), white(rest)])
-    return np.median(found, axis=0).astype(np.float32) if len(found) >= FEWEST else None
+    return np.median(found, axis=0).astype(np.float32) if len(found) >= FACES else None
 
 
 def drawn(
     frame: U8, drawing: Drawing, points: F32, irises: Irises, eye: int
 ) -> tuple[tuple[slice, slice], F32, F32] | None:
     """The image-left (0) or image-right (1) eye of a face where a drawing has it: rows and columns of the drawing,
-    pixels float32 (h, w, 3) 0-255, and where these are of the eye, float32 (h, w) 0-1; None outside the frame.
+    pixels float32 (h, w, 3) 0-255, and where these are of the eye, float32 (h, w) 0-1; None outside the drawing.
 
-    Irises stay round: an eye is moved and turned as a whole, as large as the distance of its corners, and the lids of
-    the drawing cut it off. Lids that are further apart than the actor's stretch it as far as they must.
-    points: the actor's, (478, 3). irises: see there.
+    An eye is moved and turned as a whole, as large as the distance of its corners, and the lids of the drawing cut it
+    off: irises stay round. Only lids that are further apart than the actor's make it taller.
+    points: the actor's, float32 (478, 3), frame pixels.
     """
     ring = EYE_RINGS[eye]
     low = np.floor(drawing.points[ring, :2].min(0)).astype(int) - 2 - (drawing.x, drawing.y)
@@ -121,15 +115,24 @@ def drawn(
     x, y = np.meshgrid(np.arange(left, right) + drawing.x, np.arange(top, bottom) + drawing.y)
     off = np.stack([x, y], 2) - there.middle
     along, across = off @ there.axis / there.width, off @ there.down / there.width
-    across *= np.clip(min(here.above / there.above, here.below / there.below), TALLEST, 1)
+    across *= np.clip(min(here.above / there.above, here.below / there.below), 1 / STRETCHED, 1)
     where = here.middle + here.width * (along[..., None] * here.axis + across[..., None] * here.down)
     x, y = np.ascontiguousarray(where[..., 0], np.float32), np.ascontiguousarray(where[..., 1], np.float32)
     pixels = np.asarray(cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
-    if irises.change.any():
-        pixels = _recoloured(pixels, x, y, points, irises, eye)
-    inside = _within(points[ring, :2], x, y, here.width)
+    inside = _within(points[ring, :2], x, y, max(SOFT * here.width, SOFTEST))
     inside *= (x >= 0) & (x <= frame.shape[1] - 1) & (y >= 0) & (y <= frame.shape[0] - 1)
+    if irises.change.any():
+        centre, radius = _disc(points, eye)
+        away = np.asarray(np.hypot(x - centre[0], y - centre[1]) / radius, np.float32)
+        pixels = _recoloured(pixels, away, inside > 0.5, irises, max(SOFT * radius, 0.5))
     return (slice(top, bottom), slice(left, right)), pixels, inside
+
+
+def _disc(points: F32, eye: int) -> tuple[F32, float]:
+    """Centre, float32 (2,), and radius of an iris of a face's points (478, 3)."""
+    iris = EYES[eye][0]
+    centre, ring = points[iris, :2], points[iris + 1 : iris + 5, :2]
+    return centre, max(float(np.linalg.norm(ring - centre, axis=1).mean()), 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,49 +147,48 @@ class _Eye:
     below: float
 
     @classmethod
-    def of(cls, points: F32, eye: int) -> "_Eye":
+    def of(cls, points: F32, eye: int) -> Self:
         """Of a mesh (>= 468, 2 or 3)."""
-        left, right, upper, lower = points[list(CORNERS[eye]), :2].astype(np.float64)
+        upper, lower, _ = (lid[3] for lid in LIDS[eye])
+        left, right, above, below = points[[*EYES[eye][1:], upper, lower], :2].astype(np.float64)
         width = max(float(np.linalg.norm(right - left)), 1e-3)
         axis, middle = (right - left) / width, (left + right) / 2
         down = np.array([-axis[1], axis[0]])
-        above, below = (max(float(d @ down) / width, FLAT) for d in (middle - upper, lower - middle))
-        return cls(middle, axis, down, width, above, below)
+        apart = (max(float(d @ down) / width, FLAT) for d in (middle - above, below - middle))
+        return cls(middle, axis, down, width, *apart)
 
 
-def _within(ring: F32, x: F32, y: F32, width: float) -> F32:
-    """How far places x and y of a frame, float32 (h, w) each, lie between lids, float32 (n, 2): float32 (h, w) 0-1."""
+def _within(ring: F32, x: F32, y: F32, soft: float) -> F32:
+    """How far places x and y of a frame, float32 (h, w) each, lie between lids, float32 (n, 2): float32 (h, w) 0-1.
+    soft: width of the edge, in pixels."""
     low = np.floor(ring.min(0)) - 2
     size = np.ceil(ring.max(0) - low).astype(int) + 3
     mask = np.zeros((size[1], size[0]), np.float32)
     cv2.fillPoly(mask, [np.round((ring - low) * 16).astype(np.int32)], 1.0, cv2.LINE_8, 4)
-    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), SOFT * width, borderType=cv2.BORDER_CONSTANT), np.float32)
-    found = cv2.remap(soft, x - low[0], y - low[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    blurred = np.asarray(cv2.GaussianBlur(mask, (0, 0), soft, borderType=cv2.BORDER_CONSTANT), np.float32)
+    found = cv2.remap(blurred, x - low[0], y - low[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(np.clip(2 * found - 1, 0, 1), np.float32)
 
 
-def _recoloured(pixels: F32, x: F32, y: F32, points: F32, irises: Irises, eye: int) -> F32:
-    """Pixels float32 (h, w, 3) 0-255 of a frame, from its places x and y, float32 (h, w) each, with an iris of another
-    colour.
+def _recoloured(pixels: F32, away: F32, inside: Bool, irises: Irises, soft: float) -> F32:
+    """Pixels float32 (h, w, 3) 0-255 of an eye with an iris of another colour.
 
-    What is mirrored in an eye lies over its colour: a darker iris takes nothing of it, and what makes one lighter is
-    added, but for the pupil.
+    away: how far from the middle of the iris, in radii, float32 (h, w). inside: between the lids, bool (h, w). soft:
+    blur of what changes, in pixels. What is mirrored in an eye lies over its colour: a darker iris takes nothing of it,
+    and what makes one lighter is added, but for the pupil.
     """
-    centre, radius = list(_irises(points))[eye]
-    away = np.hypot(x - centre[0], y - centre[1]) / radius
-    near = away < ABOUT
-    if not near.any():
-        return pixels
-    white = np.maximum(np.percentile(pixels[near], BRIGHT, axis=0), 1.0).astype(np.float32)
-    mirrored = max(MIRRORED, LIGHTER * float(irises.colour.mean()))
-    plain = np.clip((mirrored - pixels.mean(2) / white.mean()) / SURELY + 1, 0, 1)
+    plain = pixels[inside & (away > EDGE[1])]
+    if len(plain) < TEXELS:
+        plain = pixels.reshape(-1, 3)
+    whites = np.maximum(white(plain), 1)
+    begin = np.clip(LIGHTER * irises.colour.mean(), *MIRRORED)
+    mirrored = np.clip((pixels.mean(2) / whites.mean() - begin) / SURELY, 0, 1)
     disc = np.clip((EDGE[1] - away) / (EDGE[1] - EDGE[0]), 0, 1)
-    ring = np.clip((RING[1] - away) / (RING[1] - RING[0]), 0, 1) * np.clip(
-        (away - BLACK[0]) / (BLACK[1] - BLACK[0]), 0, 1
+    ring = disc * np.clip((away - BLACK[0]) / (BLACK[1] - BLACK[0]), 0, 1)
+    darker, lighter = (
+        cv2.GaussianBlur(part.astype(np.float32), (0, 0), soft)[..., None] for part in (disc * (1 - mirrored), ring)
     )
-    share, lit = (
-        cv2.GaussianBlur(part.astype(np.float32), (0, 0), max(SOFT * radius, 0.5))[..., None]
-        for part in (disc * plain, ring)
+    added = np.expm1(np.maximum(irises.change, 0)) * irises.colour * whites
+    return np.asarray(
+        np.clip(pixels * np.exp(darker * np.minimum(irises.change, 0)) + lighter * added, 0, 255), np.float32
     )
-    added = np.expm1(np.maximum(irises.change, 0)) * irises.colour * white
-    return np.asarray(np.clip(pixels * np.exp(share * np.minimum(irises.change, 0)) + lit * added, 0, 255), np.float32)

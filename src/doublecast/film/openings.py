@@ -12,7 +12,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from doublecast.film.eyes import SAME, Irises, drawn
+from doublecast.film import eyes
+from doublecast.film.eyes import Irises
 from doublecast.film.shape import LIDS, Shape, lids_apart, upright
 from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, Drawing, filled, places, sample
 from doublecast.types import F32, U8, Face
@@ -28,13 +29,12 @@ SOFT = 0.004  #: blur of the openings' edge, as part of the texture's side
 
 @dataclass(frozen=True, slots=True)
 class Openings:
-    """How much of the actor shows between the lips, between open lids, and along the closed lids of the image-left and
-    image-right eye, 0-1."""
+    """How much of the actor shows between the lips, between the open lids of the image-left and image-right eye, and
+    along their closed ones, 0-1."""
 
     mouth: float
-    eyes: float
-    left: float
-    right: float
+    eyes: tuple[float, float]
+    lashes: tuple[float, float]
 
 
 @cache
@@ -62,17 +62,18 @@ def openings(face: Face, actor: Shape) -> Openings:
     mouth = float(np.clip((gap - LIPS_OPEN[0]) / (LIPS_OPEN[1] - LIPS_OPEN[0]), 0, 1))
     frontal = float(np.clip((PROFILE[1] - abs(face.pose.yaw)) / (PROFILE[1] - PROFILE[0]), 0, 1))
     left, right = (closed(upper, lower) for upper, lower, _ in LIDS)
-    return Openings(frontal * mouth, frontal, frontal * left, frontal * right)
+    return Openings(frontal * mouth, (frontal * (1 - left), frontal * (1 - right)), (frontal * left, frontal * right))
 
 
 def actors_pixels(
-    frame: U8, drawing: Drawing, points: F32, shares: Openings, covered: F32, irises: Irises = SAME
+    frame: U8, drawing: Drawing, points: F32, shares: Openings, covered: F32, irises: Irises | None = None
 ) -> tuple[F32, F32] | None:
     """The frame's own pixels at the places of a drawing, float32 (h, w, 3) 0-255, and how much they count, float32
     (h, w); None where nothing is open.
 
-    points: the actor's (478, 3), whose mesh moves these pixels to where the drawing has its lips and lids. covered:
-    float32 (S, S) 0-1, what lies before the face and is none of it. irises: how the actor's become the target's.
+    points: the actor's, float32 (478, 3), frame pixels, whose mesh moves these pixels to where the drawing has its lips
+    and lids. covered: float32 (S, S) 0-1, what lies before the face and is none of it. irises: how the actor's become
+    the target's; None: no open eyes are the actor's.
     """
     pixels, weight = np.zeros((*drawing.cover.shape, 3), np.float32), np.zeros_like(drawing.cover)
 
@@ -80,14 +81,12 @@ def actors_pixels(
         return np.asarray((drawing.cover[part] > 0) * (1 - sample(covered, drawing.uv[part])), np.float32)
 
     *through, open_eyes = _cut_out()
-    shut = shares.left, shares.right
-    if any((shares.mouth, *shut)):
-        mask = np.max([a * b for a, b in zip((shares.mouth, *shut), through, strict=True)], axis=0)
+    if any(weights := (shares.mouth, *shares.lashes)):
+        mask = np.max([share * part for share, part in zip(weights, through, strict=True) if share], axis=0)
         _through_the_mesh(frame, drawing, points, mask, pixels, weight)
         weight *= seen((slice(None), slice(None)))
-    for eye in (0, 1):
-        share = shares.eyes * (1 - shut[eye])
-        found = drawn(frame, drawing, points, irises, eye) if share else None
+    for eye, share in enumerate(shares.eyes):
+        found = eyes.drawn(frame, drawing, points, irises, eye) if share and irises is not None else None
         if found is not None:
             part, own, inside = found
             more = share * inside * sample(open_eyes, drawing.uv[part]) * seen(part)
@@ -98,7 +97,8 @@ def actors_pixels(
 
 
 def _through_the_mesh(frame: U8, drawing: Drawing, points: F32, mask: F32, pixels: F32, weight: F32) -> None:
-    """Fill in the frame's pixels, and how much they count, where a texture's mask float32 (`SIDE`, `SIDE`) is."""
+    """Fill in the frame's pixels, float32 (h, w, 3) 0-255, and how much they count, float32 (h, w), where a texture's
+    mask float32 (`SIDE`, `SIDE`) is, in place."""
     inside = sample(mask, drawing.uv)
     rows, columns = np.nonzero(inside >= 1 / 255)
     if not len(rows):

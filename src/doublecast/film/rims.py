@@ -12,7 +12,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from doublecast.film.spectacles import FEWEST, SIDE, SLIDE, Spectacles, features, learn, plain_skin, slid
+from doublecast.film.spectacles import FEWEST, SIDE, SLIDE, Seen, Spectacles, features, learn, plain_skin, slid
 from doublecast.model.space import Drawing, draw, sample
 from doublecast.types import F32, F64, U8, Face, Pose
 
@@ -36,9 +36,7 @@ class Rims:
     slide: F64
 
 
-def whose(
-    actor: Sequence[tuple[Face, U8, U8]], target: Sequence[tuple[Face, U8, U8]]
-) -> tuple[Spectacles | None, Rims | None]:
+def whose(actor: Sequence[Seen], target: Sequence[Seen]) -> tuple[Spectacles | None, Rims | None]:
     """Whose spectacles are seen, by some faces of each, see `spectacles.looked_at`: the target's rims where most of its
     faces wear some, else the actor's spectacles, if any."""
     worn = learn(target)
@@ -46,7 +44,7 @@ def whose(
     return learn(actor) if rims is None else None, rims
 
 
-def clearest(faces: Sequence[tuple[Face, U8, U8]], spectacles: Spectacles) -> Rims | None:
+def clearest(faces: Sequence[Seen], spectacles: Spectacles) -> Rims | None:
     """The rims that somebody's faces show, see `spectacles.looked_at`; None where most of these wear none."""
     poses, slides, ratios = [], [], []
     for face, texture, visible in faces:

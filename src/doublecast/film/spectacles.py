@@ -9,6 +9,7 @@ rims lie before the skin and seem to slide over a turning face.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -41,6 +42,8 @@ REACH, BEFORE_BROWS = 4.0, 1.0  #: texels about an outline within which its line
 SLIDE = 12  #: texels that rims slide at most
 WORN = (0.4, 0.7)  #: part of that strength from which a face may wear spectacles, and surely does
 FEWEST = 8  #: faces, as a crease in one or two may look like rims
+
+Seen: TypeAlias = tuple[Face, U8, U8]  #: a face, its texture (`SIDE`, `SIDE`, 3) and where it is seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +80,7 @@ def lines(texture: U8, visible: U8) -> F32:
     return np.asarray(np.maximum(*hats) * (visible > 128), np.float32)
 
 
-def looked_at(store: FaceStore) -> list[tuple[Face, U8, U8]]:
+def looked_at(store: FaceStore) -> list[Seen]:
     """Some large and frontal faces of the main person, each with its texture and visibility (see `lines`)."""
     table = store.table()
     rows = (table.person == 0) & table.kept & (abs(table.yaw) < TURNED) & (abs(table.pitch) < TURNED)
@@ -85,7 +88,7 @@ def looked_at(store: FaceStore) -> list[tuple[Face, U8, U8]]:
     return list(textures_of(store, ids[spread(len(ids), FACES)], SIDE)) if len(ids) else []
 
 
-def learn(faces: Sequence[tuple[Face, U8, U8]]) -> Spectacles | None:
+def learn(faces: Sequence[Seen]) -> Spectacles | None:
     """The spectacles that somebody wears in some of these faces, see `looked_at`; None for none that can be seen."""
     found = [lines(texture, visible) for _, texture, visible in faces]
     return fitted(found) if len(found) >= FEWEST else None

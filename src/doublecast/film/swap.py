@@ -92,7 +92,7 @@ class People:
 
     shapes: the actor's at rest, and the target's settled in the actor's head. tones: usual
     colours of both. spectacles: the actor's, which stay on; rims: the target's, and then the actor's are off. irises:
-    how the actor's become the target's. samples: of the actor and the target.
+    how the actor's become the target's, None where their colours are not seen. samples: of the actor and the target.
     """
 
     shapes: tuple[shape.Shape, shape.Shape]
@@ -100,7 +100,7 @@ class People:
     detail: detail.Detail | None
     spectacles: spectacles.Spectacles | None
     rims: rims.Rims | None
-    irises: eyes.Irises
+    irises: eyes.Irises | None
     samples: tuple[person.Samples, person.Samples]
     size: int
 
@@ -117,7 +117,7 @@ def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
         detail.learn(target, size),
         worn,
         brought,
-        eyes.irises(*looked_at),
+        eyes.learn(*looked_at),
         samples,
         size,
     )
@@ -258,8 +258,11 @@ class Swapper:
         kept = lying_before(face.drawing, face.face.points, frame.pixels.shape[:2], match.covered, opacity)
         if look.blend != 1:
             opacity = opacity * np.float32(look.blend)
-        shares = replace(face.openings, mouth=face.openings.mouth * look.mouth, eyes=face.openings.eyes * look.eyes)
-        irises = self.people.irises.in_shot(match.saturation**look.colour)
+        left, right = (look.eyes * share for share in face.openings.eyes)
+        shares = replace(face.openings, mouth=face.openings.mouth * look.mouth, eyes=(left, right))
+        irises = self.people.irises
+        if irises is not None:
+            irises = irises.tinted(match.saturation**look.colour)
         own = openings.actors_pixels(frame.pixels, face.drawing, face.face.points, shares, match.covered, irises)
         lines = face.lines
         if lines is not None:
