@@ -66,10 +66,23 @@ def drawing_of(points: F32) -> Drawing:
     return drawing
 
 
-def looked(points: F32, frame: U8, moved: F32, irises: Irises = SAME, shares: Openings = LOOKING) -> tuple[F32, F32]:
-    """Pixels of the frame's size, and how much they count."""
+def texture_of(frame: U8, points: F32) -> F32:
+    return unwrap(frame, points, 256)[0].astype(np.float32) / np.float32(255)
+
+
+def looked(
+    points: F32,
+    frame: U8,
+    moved: F32,
+    irises: Irises = SAME,
+    *,
+    shares: Openings = LOOKING,
+    new: U8 | None = None,
+) -> tuple[F32, F32]:
+    """Pixels of the frame's size, and how much they count. new: the face that is drawn, by default the actor's own."""
     drawing = drawing_of(moved)
-    found = openings.actors_pixels(frame, drawing, points, shares, NOTHING, irises)
+    texture = texture_of(frame if new is None else new, points)
+    found = openings.actors_pixels(frame, drawing, texture, points, shares, NOTHING, irises)
     assert found is not None
     pixels, weight = np.zeros((512, 512, 3), np.float32), np.zeros((512, 512), np.float32)
     box = slice(drawing.y, drawing.y + found[1].shape[0]), slice(drawing.x, drawing.x + found[1].shape[1])
@@ -134,7 +147,8 @@ def test_what_hangs_before_an_eye_is_no_eye() -> None:
     points = head()
     covered: F32 = np.ones_like(NOTHING)
     frame = picture(points, BROWN)
-    assert openings.actors_pixels(frame, drawing_of(points), points, LOOKING, covered, SAME) is None
+    texture = texture_of(frame, points)
+    assert openings.actors_pixels(frame, drawing_of(points), texture, points, LOOKING, covered, SAME) is None
 
 
 def test_a_closing_eye_gives_way_to_its_lashes() -> None:
@@ -165,7 +179,8 @@ def test_an_eye_outside_the_frame_is_not_drawn() -> None:
     points = head()
     drawing = drawing_of(points)
     away = points - np.array([250, 0, 0], np.float32)
-    found = openings.actors_pixels(picture(points, BROWN), drawing, away, LOOKING, NOTHING, SAME)
+    frame = picture(points, BROWN)
+    found = openings.actors_pixels(frame, drawing, texture_of(frame, points), away, LOOKING, NOTHING, SAME)
     assert found is not None and away[EYE_RINGS[0], 0].max() < 0 < away[EYE_RINGS[1], 0].min()
     y, x = at(points, 468)
     assert found[1][y - drawing.y, x - drawing.x] == 0
@@ -195,12 +210,12 @@ def test_irises_take_the_targets_colour_and_pupils_stay_black() -> None:
     points = head()
     frame = picture(points, BROWN)
     before, weight = looked(points, frame, points)
-    after, _ = looked(points, frame, points, irises)
+    after, _ = looked(points, frame, points, irises, new=picture(points, BLUE))
     y, x = at(points, 473)
     assert after[y, x - 6, 2] > 2 * before[y, x - 6, 2] and after[y, x - 6, 2] > after[y, x - 6, 0]
     assert after[y, x].max() < 20
     white = (before.min(2) > 200) & (weight > 0.5)
-    assert np.abs(after - before)[white].mean() < 4
+    assert np.abs(after - before)[white].mean() < 8
 
 
 @pytest.mark.parametrize("light", [BLUE, (110, 140, 120), (150, 190, 170)])
@@ -209,7 +224,7 @@ def test_what_is_mirrored_in_light_irises_stays_when_they_become_dark(light: tup
     points = head()
     frame = picture(points, light, mirrored=True)
     before, weight = looked(points, frame, points)
-    after, _ = looked(points, frame, points, learned(light, BROWN))
+    after, _ = looked(points, frame, points, learned(light, BROWN), new=picture(points, BROWN, mirrored=True))
     y, x = at(points, 473)
     assert np.abs(after[y, x - 6] - BROWN).max() < 30
     assert after[y, x + 4].min() > 235, "a reflection is of the light"
@@ -222,11 +237,29 @@ def test_a_shaded_white_has_no_dark_rim() -> None:
     points = head()
     frame = picture(points, BLUE)
     y, x = at(points, 473)
-    frame[:, x:] = (frame[:, x:] * 0.7).astype(np.uint8)
+    new = picture(points, BROWN)
+    for shaded in (frame, new):
+        shaded[:, x:] = (shaded[:, x:] * 0.7).astype(np.uint8)
     before, weight = looked(points, frame, points)
-    after, _ = looked(points, frame, points, learned(BLUE, BROWN))
+    after, _ = looked(points, frame, points, learned(BLUE, BROWN), new=new)
     beside = slice(x + 11, x + 15)
     assert (weight[y, beside] > 0.5).all() and np.abs(after - before)[y, beside].max() < 15
+
+
+def test_light_and_shade_of_an_eye_are_the_new_faces() -> None:
+    """Its lids hang over it in their own way; what is fine stays the actor's."""
+    points = head()
+    frame = picture(points, BROWN)
+    new = frame.copy()
+    y, x = at(points, 468)
+    new[:y] = (new[:y] * 0.6).astype(np.uint8)
+    before, weight = looked(points, frame, points)
+    after, _ = looked(points, frame, points, new=new)
+    column, seen = x - 16, weight[:, x - 16] > 0.5
+    rows = np.nonzero(seen)[0]
+    above, below = (after[rows[k], column].mean() / before[rows[k], column].mean() for k in (2, -3))
+    assert above < 0.75 and below > 0.82
+    assert after[y, x].max() < 20 and np.abs(after[y + 6, x] - before[y + 6, x]).max() < 25
 
 
 def test_a_grey_shot_has_grey_irises() -> None:

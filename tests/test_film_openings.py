@@ -14,6 +14,7 @@ from doublecast.types import F32, U8
 
 OPEN = people.head(mouth=0.12)
 NOTHING: F32 = np.zeros((128, 128), np.float32)
+PLAIN: F32 = np.full((128, 128, 3), 0.5, np.float32)
 
 
 def rest() -> shape.Shape:
@@ -40,7 +41,7 @@ def test_a_closed_mouth_leaves_nothing_but_the_eyes() -> None:
     assert found == Openings(0, (1, 1), (0, 0))
     found = replace(found, eyes=(0, 0))
     noise: U8 = np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)
-    assert openings.actors_pixels(noise, drawing_of(face.points), face.points, found, NOTHING) is None
+    assert openings.actors_pixels(noise, drawing_of(face.points), PLAIN, face.points, found, NOTHING) is None
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -73,7 +74,7 @@ def test_the_mouth_shows_the_frame_where_the_lips_are_now() -> None:
     frame[y - 3 : y + 4, x - 3 : x + 4] = [250, 250, 240]
     moved = OPEN + np.array([0, 9, 0], np.float32)
     drawing = drawing_of(moved)
-    found = openings.actors_pixels(frame, drawing, OPEN, Openings(1, (0, 0), (0, 0)), NOTHING)
+    found = openings.actors_pixels(frame, drawing, PLAIN, OPEN, Openings(1, (0, 0), (0, 0)), NOTHING)
     assert found is not None
     pixels, weight = found
     x, y = x - drawing.x, y - drawing.y
@@ -88,7 +89,9 @@ def test_the_mouth_shows_the_frame_where_the_lips_are_now() -> None:
 
 def test_a_hand_before_the_mouth_is_not_drawn_a_second_time() -> None:
     frame = people.picture(OPEN, people.skin(1))
-    found = openings.actors_pixels(frame, drawing_of(OPEN), OPEN, Openings(1, (0, 0), (0, 0)), np.ones_like(NOTHING))
+    found = openings.actors_pixels(
+        frame, drawing_of(OPEN), PLAIN, OPEN, Openings(1, (0, 0), (0, 0)), np.ones_like(NOTHING)
+    )
     assert found is None
 
 
@@ -98,6 +101,9 @@ def test_what_the_frame_does_not_show_is_not_drawn() -> None:
     drawing = drawing_of(points + np.array([0, -25, 0], np.float32))
     frame = people.picture(OPEN, people.skin(1))
     shares = Openings(1, (0, 0), (0, 0))
-    assert openings.actors_pixels(frame, drawing, OPEN + np.array([0, 72, 0], np.float32), shares, NOTHING) is not None
-    found = openings.actors_pixels(frame, drawing, points, shares, NOTHING)
+    assert (
+        openings.actors_pixels(frame, drawing, PLAIN, OPEN + np.array([0, 72, 0], np.float32), shares, NOTHING)
+        is not None
+    )
+    found = openings.actors_pixels(frame, drawing, PLAIN, points, shares, NOTHING)
     assert found is None or not found[1].any()

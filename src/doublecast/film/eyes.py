@@ -16,7 +16,7 @@ from doublecast.faces.geometry import EYES
 from doublecast.film.colour import white
 from doublecast.film.shape import LIDS
 from doublecast.film.spectacles import SIDE, Seen
-from doublecast.model.space import EYE_RINGS, Drawing, filled, places
+from doublecast.model.space import EYE_RINGS, Drawing, filled, places, sample
 from doublecast.types import F32, F64, U8, Bool
 
 PUPIL = 0.25  #: part of the iris's radius within which it is surely black
@@ -38,6 +38,9 @@ LIGHTER = 1.25  #: times as bright as the iris that it must be besides, as far a
 SURELY = 0.2  #: how much brighter still, as part of the white's, it surely is one
 FLAT = 0.05  #: least distance of a lid from the line between the corners, as part of the eye's width
 STRETCHED = 1.6  #: times as tall an eye is made at most, to fill lids that are further apart
+SHADE = 0.12  #: reach of light and shade in an eye, as part of its width
+SHADES = (0.5, 1.6)  #: how far they change a pixel at most
+NOISE = 4.0  #: of 255, added to both, as what is black has no shade
 SOFT, SOFTEST = 0.04, 0.7  #: blur of the eye's edge, as part of its width, and at least, in pixels
 
 
@@ -95,14 +98,15 @@ def _usual(faces: Sequence[Seen]) -> F32 | None:
 
 
 def drawn(
-    frame: U8, drawing: Drawing, points: F32, irises: Irises, eye: int
+    frame: U8, drawing: Drawing, texture: F32, points: F32, irises: Irises, eye: int
 ) -> tuple[tuple[slice, slice], F32, F32] | None:
     """The image-left (0) or image-right (1) eye of a face where a drawing has it: rows and columns of the drawing,
     pixels float32 (h, w, 3) 0-255, and where these are of the eye, float32 (h, w) 0-1; None outside the drawing.
 
     An eye is moved and turned as a whole, as large as the distance of its corners, and the lids of the drawing cut it
     off: irises stay round. Only lids that are further apart than the actor's make it taller.
-    points: the actor's, float32 (478, 3), frame pixels.
+    Light and shade of it are the new face's, whose lids hang over it in their own way: of texture, float32 (S, S, 3)
+    0-1. points: the actor's, float32 (478, 3), frame pixels.
     """
     ring = EYE_RINGS[eye]
     low = np.floor(drawing.points[ring, :2].min(0)).astype(int) - 2 - (drawing.x, drawing.y)
@@ -125,7 +129,16 @@ def drawn(
         centre, radius = _disc(points, eye)
         away = np.asarray(np.hypot(x - centre[0], y - centre[1]) / radius, np.float32)
         pixels = _recoloured(pixels, away, inside > 0.5, irises, max(SOFT * radius, 0.5))
-    return (slice(top, bottom), slice(left, right)), pixels, inside
+    part = slice(top, bottom), slice(left, right)
+    new = sample(texture, drawing.uv[part]) * np.float32(255)
+    return part, _shaded(pixels, new, inside, max(SHADE * there.width, SOFTEST)), inside
+
+
+def _shaded(pixels: F32, new: F32, inside: F32, reach: float) -> F32:
+    """Pixels of an eye, float32 (h, w, 3) 0-255, in the light and shade of another there, averaged with weights float32
+    (h, w) over ``reach`` pixels."""
+    have, want = (cv2.GaussianBlur(x * inside[..., None], (0, 0), reach) + np.float32(NOISE) for x in (pixels, new))
+    return np.asarray(np.clip(pixels * np.clip(want / have, *SHADES), 0, 255), np.float32)
 
 
 def _disc(points: F32, eye: int) -> tuple[F32, float]:

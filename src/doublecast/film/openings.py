@@ -66,14 +66,20 @@ def openings(face: Face, actor: Shape) -> Openings:
 
 
 def actors_pixels(
-    frame: U8, drawing: Drawing, points: F32, shares: Openings, covered: F32, irises: Irises | None = None
+    frame: U8,
+    drawing: Drawing,
+    texture: F32,
+    points: F32,
+    shares: Openings,
+    covered: F32,
+    irises: Irises | None = None,
 ) -> tuple[F32, F32] | None:
     """The frame's own pixels at the places of a drawing, float32 (h, w, 3) 0-255, and how much they count, float32
     (h, w); None where nothing is open.
 
-    points: the actor's, float32 (478, 3), frame pixels, whose mesh moves these pixels to where the drawing has its lips
-    and lids. covered: float32 (S, S) 0-1, what lies before the face and is none of it. irises: how the actor's become
-    the target's; None: no open eyes are the actor's.
+    texture: what is drawn there, float32 (S, S, 3) 0-1. points: the actor's, float32 (478, 3), frame pixels, whose mesh
+    moves these pixels to where the drawing has its lips and lids. covered: float32 (S, S) 0-1, what lies before the
+    face and is none of it. irises: how the actor's become the target's; None: no open eyes are the actor's.
     """
     pixels, weight = np.zeros((*drawing.cover.shape, 3), np.float32), np.zeros_like(drawing.cover)
 
@@ -86,7 +92,7 @@ def actors_pixels(
         _through_the_mesh(frame, drawing, points, mask, pixels, weight)
         weight *= seen((slice(None), slice(None)))
     for eye, share in enumerate(shares.eyes):
-        found = eyes.drawn(frame, drawing, points, irises, eye) if share and irises is not None else None
+        found = eyes.drawn(frame, drawing, texture, points, irises, eye) if share and irises is not None else None
         if found is not None:
             part, own, inside = found
             more = share * inside * sample(open_eyes, drawing.uv[part]) * seen(part)

@@ -263,7 +263,9 @@ class Swapper:
         irises = self.people.irises
         if irises is not None:
             irises = irises.tinted(match.saturation**look.colour)
-        own = openings.actors_pixels(frame.pixels, face.drawing, face.face.points, shares, match.covered, irises)
+        own = openings.actors_pixels(
+            frame.pixels, face.drawing, texture, face.face.points, shares, match.covered, irises
+        )
         lines = face.lines
         if lines is not None:
             lines = (*lines[:2], lines[2] ** np.float32(look.spectacles))
