@@ -7,7 +7,7 @@ the colour of the iris.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
 import cv2
 import numpy as np
@@ -42,6 +42,11 @@ SHADE = 0.12  #: reach of light and shade in an eye, as part of its width
 SHADES = (0.5, 1.6)  #: how far they change a pixel at most
 NOISE = 4.0  #: of 255, added to both, as what is black has no shade
 SOFT, SOFTEST = 0.04, 0.7  #: blur of the eye's edge, as part of its width, and at least, in pixels
+
+Piece: TypeAlias = tuple[
+    tuple[slice, slice], F32, F32
+]  #: rows and columns of a drawing, pixels float32 (h, w, 3) 0-255
+# that are the actor's there, and how much they count, float32 (h, w) 0-1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,28 +85,29 @@ def _lightness(black: F32, iris: F32, whites: F32) -> F32:
 
 def _usual(faces: Sequence[Seen]) -> F32 | None:
     """The usual colours of somebody's pupils, irises and whites, float32 (3, 3) 0-1; None where too little is seen."""
+    insides = [filled([ring], SIDE, -WITHIN) > 0 for ring in EYE_RINGS]
     found = []
     for face, texture, visible in faces:
         where = places(face.points, SIDE)
-        for eye in (0, 1):
+        for eye, inside in enumerate(insides):
             lids = _Eye.of(face.points, eye)
             if lids.above + lids.below < OPEN:
                 continue
             centre, radius = _disc(face.points, eye)
-            away = np.linalg.norm(where - centre, axis=2) / radius
-            inside = (filled([EYE_RINGS[eye]], SIDE, -WITHIN) > 0) & (visible > 128)
+            seen = inside & (visible > 128)
+            away, colours = (
+                np.linalg.norm(where[seen] - centre, axis=1) / radius,
+                texture[seen].astype(np.float32) / 255,
+            )
             parts = away < PUPIL, (away > COLOURED[0]) & (away < COLOURED[1]), away > WHITE
-            pupil, iris, rest = (texture[inside & part].astype(np.float32) / 255 for part in parts)
+            pupil, iris, rest = (colours[part] for part in parts)
             if min(len(pupil), len(iris), len(rest)) >= TEXELS:
                 found.append([np.percentile(pupil, DARK, axis=0), np.median(iris, axis=0), white(rest)])
     return np.median(found, axis=0).astype(np.float32) if len(found) >= FACES else None
 
 
-def drawn(
-    frame: U8, drawing: Drawing, texture: F32, points: F32, irises: Irises, eye: int
-) -> tuple[tuple[slice, slice], F32, F32] | None:
-    """The image-left (0) or image-right (1) eye of a face where a drawing has it: rows and columns of the drawing,
-    pixels float32 (h, w, 3) 0-255, and where these are of the eye, float32 (h, w) 0-1; None outside the drawing.
+def drawn(frame: U8, drawing: Drawing, texture: F32, points: F32, irises: Irises, eye: int) -> Piece | None:
+    """The image-left (0) or image-right (1) eye of a face where a drawing has it; None outside the drawing.
 
     An eye is moved and turned as a whole, as large as the distance of its corners, and the lids of the drawing cut it
     off: irises stay round. Only lids that are further apart than the actor's make it taller.

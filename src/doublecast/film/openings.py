@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from doublecast.film import eyes
-from doublecast.film.eyes import Irises
+from doublecast.film.eyes import Irises, Piece
 from doublecast.film.shape import LIDS, Shape, lids_apart, upright
 from doublecast.model.space import EYE_RINGS, MOUTH_INSIDE, Drawing, filled, places, sample
 from doublecast.types import F32, U8, Face
@@ -81,37 +81,34 @@ def actors_pixels(
     moves these pixels to where the drawing has its lips and lids. covered: float32 (S, S) 0-1, what lies before the
     face and is none of it. irises: how the actor's become the target's; None: no open eyes are the actor's.
     """
-    pixels, weight = np.zeros((*drawing.cover.shape, 3), np.float32), np.zeros_like(drawing.cover)
-
-    def seen(part: tuple[slice, slice]) -> F32:
-        return np.asarray((drawing.cover[part] > 0) * (1 - sample(covered, drawing.uv[part])), np.float32)
-
-    *through, open_eyes = _cut_out()
+    *closed, open_eyes = _cut_out()
+    found = []
     if any(weights := (shares.mouth, *shares.lashes)):
-        mask = np.max([share * part for share, part in zip(weights, through, strict=True) if share], axis=0)
-        _through_the_mesh(frame, drawing, points, mask, pixels, weight)
-        weight *= seen((slice(None), slice(None)))
+        mask = np.max([share * part for share, part in zip(weights, closed, strict=True) if share], axis=0)
+        found.append(_through_the_mesh(frame, drawing, points, mask))
     for eye, share in enumerate(shares.eyes):
-        found = eyes.drawn(frame, drawing, texture, points, irises, eye) if share and irises is not None else None
-        if found is not None:
-            part, own, inside = found
-            more = share * inside * sample(open_eyes, drawing.uv[part]) * seen(part)
-            both = weight[part] + more
-            pixels[part] += (more / np.maximum(both, 1e-6))[..., None] * (own - pixels[part])
-            weight[part] = np.minimum(both, 1)
+        if share and irises is not None and (new := eyes.drawn(frame, drawing, texture, points, irises, eye)):
+            part, own, inside = new
+            found.append((part, own, share * inside * sample(open_eyes, drawing.uv[part])))
+    pixels, weight = np.zeros((*drawing.cover.shape, 3), np.float32), np.zeros_like(drawing.cover)
+    for part, own, inside in filter(None, found):
+        more = inside * (drawing.cover[part] > 0) * (1 - sample(covered, drawing.uv[part]))
+        both = weight[part] + more
+        pixels[part] += (more / np.maximum(both, 1e-6))[..., None] * (own - pixels[part])
+        weight[part] = np.minimum(both, 1)
     return (pixels, weight) if weight.any() else None
 
 
-def _through_the_mesh(frame: U8, drawing: Drawing, points: F32, mask: F32, pixels: F32, weight: F32) -> None:
-    """Fill in the frame's pixels, float32 (h, w, 3) 0-255, and how much they count, float32 (h, w), where a texture's
-    mask float32 (`SIDE`, `SIDE`) is, in place."""
+def _through_the_mesh(frame: U8, drawing: Drawing, points: F32, mask: F32) -> Piece | None:
+    """The frame's own pixels where a texture's mask float32 (`SIDE`, `SIDE`) 0-1 is; None where it is nowhere."""
     inside = sample(mask, drawing.uv)
     rows, columns = np.nonzero(inside >= 1 / 255)
     if not len(rows):
-        return
+        return None
     part = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
     where = sample(places(points, SIDE // 4), drawing.uv[part])
     x, y = np.ascontiguousarray(where[..., 0]), np.ascontiguousarray(where[..., 1])
     height, width = frame.shape[:2]
-    weight[part] = inside[part] * ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))
-    pixels[part] = cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    weight = inside[part] * ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))
+    pixels = cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return part, np.asarray(pixels, np.float32), np.asarray(weight, np.float32)
