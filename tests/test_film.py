@@ -630,7 +630,7 @@ def test_frames_together_are_as_frames_alone(monkeypatch: pytest.MonkeyPatch) ->
     tone = Tone(np.full(3, 0.5, np.float32), np.full(3, 0.4, np.float32))
     made.people = SimpleNamespace(shapes=(rest, rest), tones=(tone, tone), spectacles=None, rims=None)  # type: ignore[assignment]
     made._network = SimpleNamespace(config=SimpleNamespace(size=64))  # type: ignore[assignment]
-    made._apart, made._greys, made._detail, made._matches = ALIKE, np.zeros(3, np.float32), None, {}
+    made._apart, made._greys, made._detail, made._missed, made._matches = ALIKE, np.zeros(3, np.float32), None, None, {}
     monkeypatch.setattr(made, "_decode", lambda seen: [[x.texture.astype(np.float32) / 255 for x in seen]] * 2)
     frames = [
         (Frame(people.picture(people.head(centre=(70, 128), scale=50), people.skin(k)), k, k, Fraction(1, 25)), faces)

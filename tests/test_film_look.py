@@ -83,7 +83,7 @@ def swapper() -> Swapper:
     """One that holds no network."""
     made = Swapper.__new__(Swapper)
     made._network = SimpleNamespace(config=SimpleNamespace(size=SIZE))  # type: ignore[assignment]
-    made._detail = None
+    made._detail = made._missed = None
     made._greys = np.zeros(3, np.float32)
     made.people = SimpleNamespace(irises=SAME, rims=None)  # type: ignore[assignment]
     return made

@@ -17,7 +17,7 @@ from doublecast.model.exposure import unwrap_developed
 from doublecast.model.material import textures_of
 from doublecast.model.occlusion import look
 from doublecast.model.space import importance, inside
-from doublecast.types import F32, U8, Face, Frame
+from doublecast.types import F32, I64, U8, Face, Frame
 
 SIDE = 256  #: of the texture that carries the detail
 FRONTAL = (15.0, 12.0)  #: degrees of yaw and pitch within which a face may be the source
@@ -40,18 +40,23 @@ class Detail:
 
 def learn(store: FaceStore, size: int) -> Detail | None:
     """The detail of the sharpest frontal face of the main person; None where no face is large enough to have any."""
-    table = store.table()
-    rows = (table.person == 0) & table.kept & (abs(table.yaw) < FRONTAL[0]) & (abs(table.pitch) < FRONTAL[1])
-    table = table.where(rows & (table.size > SHARP * size))
-    if size >= SIDE or not len(table.id):
+    ids = sharpest(store, SHARP * size)
+    if size >= SIDE or not len(ids):
         return None
-    likely = table.id[np.argsort(-table.sharpness * table.size, kind="stable")[:LOOKED_AT]]
     ratios = [
         _fine(texture, look(texture[None], visible[None])[0][0], size)
-        for _, texture, visible in textures_of(store, np.sort(likely), SIDE)
+        for _, texture, visible in textures_of(store, ids, SIDE)
     ]
     ratio = lasting(ratios)
     return Detail(ratio, _strength(ratio), size)
+
+
+def sharpest(store: FaceStore, least: float) -> I64:
+    """Ids of the main person's sharpest frontal faces, at most `LOOKED_AT`, that have more than so many pixels."""
+    table = store.table()
+    rows = (table.person == 0) & table.kept & (abs(table.yaw) < FRONTAL[0]) & (abs(table.pitch) < FRONTAL[1])
+    table = table.where(rows & (table.size > least))
+    return np.sort(table.id[np.argsort(-table.sharpness * table.size, kind="stable")[:LOOKED_AT]])
 
 
 def lasting(ratios: Sequence[F32]) -> F32:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.film import detail, eyes, openings, person, rims, shape, spectacles
+from doublecast.film import detail, eyes, features, openings, person, rims, shape, spectacles
 from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, greys, in_light, saturation
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
@@ -26,6 +27,7 @@ SAMPLES = 800  #: faces that a resting shape is learned from
 STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
 SELDOM = 4  #: the detail of the actor's skin is measured in one of so many frames, as it changes with the shot alone
 QUICK = 0.03  #: the same for what lies before the face, as hands are quick
+SHARPENED = 0.5  #: of what sharpening has brought out of features is not added to them again
 REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the texture's side
 
 
@@ -82,6 +84,11 @@ def _shape_of(store: FaceStore) -> shape.Shape:
     return shape.learn(face.face for face in store.load(ids[spread(len(ids), SAMPLES)], crops=False))
 
 
+def _pictures(textures: torch.Tensor) -> list[F32]:
+    """(N, 3, S, S) as float32 (S, S, 3) each."""
+    return list(np.ascontiguousarray(textures.permute(0, 2, 3, 1).float().cpu().numpy()))
+
+
 def _tone_of(faces: person.Samples) -> Tone:
     return Tone.of(faces.textures.permute(0, 2, 3, 1).numpy(), faces.visible[:, 0].numpy())
 
@@ -90,14 +97,16 @@ def _tone_of(faces: person.Samples) -> Tone:
 class People:
     """What is learned of both people from their faces alone, whichever checkpoint draws them.
 
-    shapes: the actor's at rest, and the target's settled in the actor's head. tones: usual
-    colours of both. spectacles: the actor's, which stay on; rims: the target's, and then the actor's are off. irises:
-    how the actor's become the target's, None where their colours are not seen. samples: of the actor and the target.
+    shapes: the actor's at rest, and the target's settled in the actor's head. tones: usual colours of both. sharpest:
+    faces of the target, whose features are drawn. spectacles: the actor's, which stay on; rims: the target's, and then
+    the actor's are off. irises: how the actor's become the target's, None where their colours are not seen. samples: of
+    the actor and the target.
     """
 
     shapes: tuple[shape.Shape, shape.Shape]
     tones: tuple[Tone, Tone]
     detail: detail.Detail | None
+    sharpest: features.Sources | None
     spectacles: spectacles.Spectacles | None
     rims: rims.Rims | None
     irises: eyes.Irises | None
@@ -115,6 +124,7 @@ def learn(actor: FaceStore, target: FaceStore, size: int) -> People:
         (own, shape.settle(other, own)),
         (_tone_of(samples[0]), _tone_of(samples[1])),
         detail.learn(target, size),
+        features.sources(target, size),
         worn,
         brought,
         eyes.learn(*looked_at),
@@ -150,6 +160,8 @@ class Swapper:
         self._apart = Apart.of(*self.people.tones)
         self._greys = greys(*self.people.tones)
         self._detail = self.people.detail
+        sharpest = self.people.sharpest
+        self._missed = None if sharpest is None else features.learn(sharpest, self._redrawn(sharpest))
         self._matches: dict[int, _Match] = {}
 
     def begin(self) -> None:
@@ -200,7 +212,7 @@ class Swapper:
             gain,
             colourful,
             feature_gain(coloured, seen, bare, self._apart),
-            sharpness_difference(texture, seen, bare),
+            sharpness_difference(self._whole(texture), seen, bare),
             fine,
             self._slid(frame, face.face),
             covered(own, seen, bare, face.foreign),
@@ -213,6 +225,10 @@ class Swapper:
             None if worn is None else rims.seen(worn, frame.pixels, face.drawing, face.face, match.slid, face.exposure)
         )
         return Decoded(face.drawing, face.face, open_now, texture, match, face.exposure, lines)
+
+    def _whole(self, texture: F32, share: float = 1.0) -> F32:
+        """A texture with what the network misses of features, see `features.drawn`."""
+        return texture if self._missed is None else features.drawn(texture, self._missed, share)
 
     def _slid(self, frame: Frame, face: Face) -> F32:
         """Where spectacles have slid to, see `spectacles.slid`, float32 (3,)."""
@@ -233,14 +249,15 @@ class Swapper:
     def _texture(self, face: Decoded, look: Look) -> F32:
         """A face's texture in the colours and as sharp as the shot is, with the target's pores and spectacles."""
         match = face.match
-        colour, features = (
+        colour, marks = (
             gain if look.colour == 1 else gain ** np.float32(look.colour) for gain in (match.colour, match.features)
         )
         colourful = match.saturation**look.colour
         coloured = desaturate(in_light(face.texture, colour, look.colour * self._greys), colourful)
-        texture = sharpen(np.clip(coloured * features, 0, 1).astype(np.float32), match.sharpness)
+        texture = sharpen(np.clip(coloured * marks, 0, 1).astype(np.float32), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
+        texture = self._whole(texture, 1 - (SHARPENED * match.sharpness if match.sharpness > 0 else -match.sharpness))
         if self.people.rims is not None:
             shot = rims.Shot(
                 colourful=colourful,
@@ -276,16 +293,22 @@ class Swapper:
         """Each face by the target's decoder, and each by the actor's own, float32 (S, S, 3)."""
         if not faces:
             return [], []
-        pixels = torch.from_numpy(np.stack([x.texture for x in faces])).permute(0, 3, 1, 2).to(self._device)
-        mask = torch.from_numpy(np.stack([x.bare for x in faces]))[:, None].to(self._device)
+        code = self._code(np.stack([x.texture for x in faces]), np.stack([x.bare for x in faces]))
         target, actor = (self._network.decoders[k] for k in self._sides)
+        return _pictures(target(self._exchange(code))), _pictures(actor(code))
+
+    @torch.inference_mode()
+    def _redrawn(self, faces: features.Sources) -> list[F32]:
+        """The target's faces by the target's own decoder, float32 (S, S, 3) each."""
+        target = self._network.decoders[self._sides[0]]
+        return _pictures(target(self._code(faces.textures, faces.bare)))
+
+    def _code(self, textures: U8, bare: U8) -> torch.Tensor:
+        """What the encoder makes of faces, uint8 (N, S, S, 3) and (N, S, S)."""
+        pixels = torch.from_numpy(textures).permute(0, 3, 1, 2).to(self._device)
+        mask = torch.from_numpy(bare)[:, None].to(self._device)
         seen = pack(pixels, mask).to(self._type).contiguous(memory_format=torch.channels_last)
-        code = self._network.encoder(seen)
-        drawn, own = (
-            list(np.ascontiguousarray(x.permute(0, 2, 3, 1).float().cpu().numpy()))
-            for x in (target(self._exchange(code)), actor(code))
-        )
-        return drawn, own
+        return cast(torch.Tensor, self._network.encoder(seen))
 
     def _before(self, track: int, seconds: float) -> _Match | None:
         """The match of this track a moment ago."""
