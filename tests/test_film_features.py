@@ -100,11 +100,66 @@ def test_a_face_like_the_others_is_taken_and_not_the_one_that_shines() -> None:
     assert found is not faces[3]
 
 
-def test_light_on_lips_is_not_kept() -> None:
-    shining = textured()
-    shining[LIPS & (np.arange(SIDE) % 16 < 8)[None]] = 250
-    assert learned(shining).fine.max() <= features.LIGHTER
-    assert learned(shining).fine.min() >= -features.DARKER
+def test_light_on_lips_is_not_kept_nor_does_it_darken_what_is_beside_it() -> None:
+    plain = textured(dark=0)
+    shining = plain.copy()
+    rows, columns = (int(v) for v in np.argwhere(LIPS).mean(0))
+    spot = np.zeros_like(LIPS)
+    spot[rows + 20 : rows + 26, columns - 14 : columns + 14] = True
+    assert LIPS[spot].mean() > 0.5
+    shining[spot] = 240
+    made = [dull(plain)]
+    with_light, without = (
+        features.drawn(large(made[0]), features.learn(sources(face), made), 1.0) for face in (shining, plain)
+    )
+    assert (with_light - without)[LIPS].max() < 0.07, "of .36"
+    assert (with_light - without)[LIPS].min() > -0.035
+
+
+def test_broad_shadows_are_light_and_no_feature() -> None:
+    plain = textured(dark=0)
+    shaded = (plain * np.linspace(0.6, 1.2, SIDE)[None, :, None]).astype(np.uint8)
+    with_light, without = (features.learn(sources(face), [dull(plain)]).fine for face in (shaded, plain))
+    assert np.abs(with_light - without).max() < 0.03
+
+
+@pytest.mark.parametrize("change", [0.5, -0.5])
+def test_of_two_faces_the_plainer_one_is_taken(change: float) -> None:
+    rng = np.random.default_rng(0)
+    piece = np.zeros((SIDE, SIDE), np.float32)
+    piece[100:140, 60:120] = 1
+    one = rng.normal(0, 0.05, piece.shape).astype(np.float32)
+    other = one.copy()
+    other[110:120, 70:110] += change
+    for faces in ([one, other], [other, one]):
+        assert features.typical(faces, [np.ones_like(piece)] * 2, piece) is one
+
+
+def test_a_face_that_shows_a_third_of_a_feature_is_not_asked() -> None:
+    piece = np.zeros((SIDE, SIDE), np.float32)
+    piece[100:130, 60:120] = 1
+    third = np.ones_like(piece)
+    third[110:] = 0
+    faces = [np.full_like(piece, value) for value in (0.01, 0.3)]
+    assert features.typical(faces, [third, np.ones_like(piece)], piece) is faces[1]
+
+
+def test_rims_of_spectacles_are_no_features() -> None:
+    plain = textured(dark=0)
+    ring = filled(EYE_RINGS, SIDE, 7) - filled(EYE_RINGS, SIDE, 5)
+    worn = plain.copy()
+    worn[ring > 0] = 30
+    made = [dull(plain)]
+    assert np.abs(features.learn(sources(worn), made).fine[ring > 0]).mean() > 0.2
+    assert np.abs(features.learn(sources(worn), made, ring.astype(np.float32)).fine[ring > 0]).mean() < 0.01
+
+
+def test_hairs_keep_the_hue_of_what_they_darken() -> None:
+    missed = Missed(*(np.full((n, n), -0.3, np.float32) for n in (SIDE, SIZE)))
+    brow: F32 = np.full((SIZE, SIZE, 3), (0.30, 0.15, 0.08), np.float32)
+    darker = features.drawn(brow, missed, 1)
+    assert darker.max() < 0.29
+    assert darker[0, 0] / darker[0, 0, 0] == pytest.approx(brow[0, 0] / brow[0, 0, 0], rel=1e-3)
 
 
 def test_a_hidden_side_is_the_mirror_image_of_the_other() -> None:
@@ -114,7 +169,7 @@ def test_a_hidden_side_is_the_mirror_image_of_the_other() -> None:
     for ring in (BROW_RINGS[0], EYE_RINGS[0]):
         hidden = filled([ring], SIDE, 3) > 0
         assert np.abs(missed.fine[hidden]).max() > 0.05
-        assert missed.fine[hidden] == pytest.approx(missed.fine[:, ::-1][hidden], abs=0.03)
+        assert np.percentile(np.abs(missed.fine - missed.fine[:, ::-1])[hidden], 95) < 0.02
 
 
 def test_what_nobody_sees_stays_the_networks() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import people
 import pytest
+import torch
 
 from doublecast.errors import InputError
 from doublecast.film.composite import blend, lying_before, sharpen
 from doublecast.film.eyes import Irises
+from doublecast.film.features import Missed, Sources
 from doublecast.film.look import PLAIN, Look, settings
 from doublecast.film.openings import Openings
 from doublecast.film.rims import Rims
@@ -151,6 +153,46 @@ def test_sharpness_adds_and_takes_detail(shot: tuple[Frame, Decoded]) -> None:
     parts = [drawn(*shot, Look(sharpness=s))[120:160, 100:156].astype(float) for s in (-1, 0, 1)]
     rough = [np.abs(np.diff(part, axis=1)).mean() for part in parts]
     assert rough[0] < 0.7 * rough[1] and rough[2] > 1.3 * rough[1]
+
+
+def test_features_are_drawn_as_far_as_the_shot_is_sharp(shot: tuple[Frame, Decoded]) -> None:
+    _, face = shot
+    made = swapper()
+    dark: F32 = np.full((SIZE, SIZE), -0.2, np.float32)
+    change = []
+    for sharpness in (-0.7, 0.0, 0.8):
+        matched = replace(face, match=replace(face.match, sharpness=sharpness))
+        made._missed = None
+        without = made._texture(matched, PLAIN)
+        made._missed = Missed(np.zeros((256, 256), np.float32), dark)
+        change.append(float((without - made._texture(matched, PLAIN)).mean()))
+    assert change[1] > change[2] > 0.5 * change[1] > 1.5 * change[0] > 0
+
+
+def test_sharp_features_do_not_blur_the_skin() -> None:
+    made, rng = swapper(), np.random.default_rng(0)
+    grain = rng.normal(0, 0.02, (SIZE, SIZE, 1))
+    texture = np.repeat(0.5 + grain, 3, axis=2).astype(np.float32)
+    shot, seen = (texture * 255).astype(np.uint8), np.full((SIZE, SIZE), 255, np.uint8)
+    alone = made._softness(texture, shot, seen)
+    made._missed = Missed(*(rng.normal(0, 0.3, (n, n)).astype(np.float32) for n in (256, SIZE)))
+    assert abs(alone) < 0.1 and made._softness(texture, shot, seen) == pytest.approx(min(alone, 0), abs=1e-6)
+    assert made._softness(texture, np.full_like(shot, 128), seen) < -0.3, "a soft shot is soft"
+    made._missed = Missed(*(rng.normal(0, 0.02, (n, n)).astype(np.float32) for n in (256, SIZE)))
+    assert 0 < made._softness(np.full_like(texture, 0.5), shot, seen) < 0.9, "they leave less to sharpen"
+
+
+def test_the_targets_faces_are_redrawn_by_its_own_decoder() -> None:
+    made = swapper()
+    made._device, made._type, made._sides = torch.device("cpu"), torch.float32, [1, 0]
+    made._network = SimpleNamespace(  # type: ignore[assignment]
+        encoder=lambda seen: seen[:, :3], decoders=[lambda code: code * 0, lambda code: code / 2]
+    )
+    made._exchange = None  # type: ignore[assignment]
+    textures = np.full((2, SIZE, SIZE, 3), 200, np.uint8)
+    found = made._redrawn(Sources(textures, textures, np.full((2, SIZE, SIZE), 255, np.uint8)))
+    assert len(found) == 2 and found[0].shape == (SIZE, SIZE, 3) and found[0].dtype == np.float32
+    assert 0 < found[0].mean() == pytest.approx(100 / 255, rel=1e-3)
 
 
 def test_teeth_are_the_actors_or_the_models(shot: tuple[Frame, Decoded]) -> None:

@@ -27,14 +27,17 @@ SAMPLES = 800  #: faces that a resting shape is learned from
 STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
 SELDOM = 4  #: the detail of the actor's skin is measured in one of so many frames, as it changes with the shot alone
 QUICK = 0.03  #: the same for what lies before the face, as hands are quick
-SHARPENED = 0.5  #: of what sharpening has brought out of features is not added to them again
+SHARPENED = (
+    0.5  #: times as much as a shot is sharpened, less is added to features: with 0 antoni to anthony scored less
+)
 REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the texture's side
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
     """What brings a decoded texture into the shot at one moment: colour, a gain float32 (S, S, 3), then saturation,
-    then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; slid:
+    then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail, see
+    `_texture`; slid:
     float32 (3,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face. All as
     of a shot as bright as its developed texture."""
 
@@ -161,7 +164,8 @@ class Swapper:
         self._greys = greys(*self.people.tones)
         self._detail = self.people.detail
         sharpest = self.people.sharpest
-        self._missed = None if sharpest is None else features.learn(sharpest, self._redrawn(sharpest))
+        band = None if self.people.rims is None else self.people.rims.band
+        self._missed = None if sharpest is None else features.learn(sharpest, self._redrawn(sharpest), band)
         self._matches: dict[int, _Match] = {}
 
     def begin(self) -> None:
@@ -212,7 +216,7 @@ class Swapper:
             gain,
             colourful,
             feature_gain(coloured, seen, bare, self._apart),
-            sharpness_difference(self._whole(texture), seen, bare),
+            self._softness(texture, seen, bare),
             fine,
             self._slid(frame, face.face),
             covered(own, seen, bare, face.foreign),
@@ -225,6 +229,11 @@ class Swapper:
             None if worn is None else rims.seen(worn, frame.pixels, face.drawing, face.face, match.slid, face.exposure)
         )
         return Decoded(face.drawing, face.face, open_now, texture, match, face.exposure, lines)
+
+    def _softness(self, texture: F32, seen: U8, bare: U8) -> float:
+        """See `sharpness_difference`. Sharp features leave less to sharpen, but skin is not blurred for them."""
+        bare_skin = sharpness_difference(texture, seen, bare)
+        return max(sharpness_difference(self._whole(texture), seen, bare), min(bare_skin, 0.0))
 
     def _whole(self, texture: F32, share: float = 1.0) -> F32:
         """A texture with what the network misses of features, see `features.drawn`."""
@@ -247,7 +256,7 @@ class Swapper:
         return detail.amount(self._detail, frame, face)
 
     def _texture(self, face: Decoded, look: Look) -> F32:
-        """A face's texture in the colours and as sharp as the shot is, with the target's pores and spectacles."""
+        """A face's texture in the shot's colours and as sharp, with the target's pores, features and spectacles."""
         match = face.match
         colour, marks = (
             gain if look.colour == 1 else gain ** np.float32(look.colour) for gain in (match.colour, match.features)
