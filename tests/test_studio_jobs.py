@@ -55,7 +55,7 @@ def test_from_two_dropped_clips_to_a_playing_film_with_a_green_verdict(
     page.get_by_label("Size of the face").select_option("96")
     page.get_by_role("button", name="Make the film").click()
     page.wait_for_url("**/train")
-    expect(page.get_by_role("progressbar").first).to_be_visible()
+    expect(page.get_by_role("progressbar").first).to_be_visible(timeout=60_000)  # until its process has begun to work
     page.get_by_role("link", name="Film", exact=True).click()
     film = page.get_by_role("article", name="film.mp4")
     expect(film.locator("video")).to_be_visible(timeout=240_000)
