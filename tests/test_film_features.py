@@ -193,7 +193,7 @@ def test_the_shadow_of_a_fringe_is_no_feature() -> None:
 
 def test_a_brow_is_not_made_longer_than_the_network_has_it() -> None:
     short = textured(dark=0)
-    y, x = (int(v) for v in np.argwhere(filled(BROW_RINGS[:1], SIDE) > 0)[:, :].min(0))
+    y, x = (int(v) for v in np.argwhere(filled(BROW_RINGS[:1], SIDE) > 0).min(0))
     tail = (slice(y + 4, y + 7), slice(x - 7, x - 1))
     longer = short.copy()
     longer[tail] = 20

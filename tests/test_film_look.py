@@ -174,12 +174,12 @@ def test_sharp_features_do_not_blur_the_skin() -> None:
     grain = rng.normal(0, 0.02, (SIZE, SIZE, 1))
     texture = np.repeat(0.5 + grain, 3, axis=2).astype(np.float32)
     shot, seen = (texture * 255).astype(np.uint8), np.full((SIZE, SIZE), 255, np.uint8)
-    alone = made._softness(texture, shot, seen)
+    alone = made._sharpness(texture, shot, seen)
     made._missed = Missed(*(rng.normal(0, 0.3, (n, n)).astype(np.float32) for n in (256, SIZE)))
-    assert abs(alone) < 0.1 and made._softness(texture, shot, seen) == pytest.approx(min(alone, 0), abs=1e-6)
-    assert made._softness(texture, np.full_like(shot, 128), seen) < -0.3, "a soft shot is soft"
+    assert abs(alone) < 0.1 and made._sharpness(texture, shot, seen) == pytest.approx(min(alone, 0), abs=1e-6)
+    assert made._sharpness(texture, np.full_like(shot, 128), seen) < -0.3, "a soft shot is soft"
     made._missed = Missed(*(rng.normal(0, 0.02, (n, n)).astype(np.float32) for n in (256, SIZE)))
-    assert 0 < made._softness(np.full_like(texture, 0.5), shot, seen) < 0.9, "they leave less to sharpen"
+    assert 0 < made._sharpness(np.full_like(texture, 0.5), shot, seen) < 0.9, "they leave less to sharpen"
 
 
 def test_the_targets_faces_are_redrawn_by_its_own_decoder() -> None:

@@ -43,10 +43,9 @@ SHADES = (0.5, 1.6)  #: how far they change a pixel at most
 NOISE = 4.0  #: of 255, added to both, as what is black has no shade
 SOFT, SOFTEST = 0.04, 0.7  #: blur of the eye's edge, as part of its width, and at least, in pixels
 
-Piece: TypeAlias = tuple[
-    tuple[slice, slice], F32, F32
-]  #: rows and columns of a drawing, pixels float32 (h, w, 3) 0-255
-# that are the actor's there, and how much they count, float32 (h, w) 0-1
+#: rows and columns of a drawing, pixels float32 (h, w, 3) 0-255 that are the actor's there, and how much they count,
+#: float32 (h, w) 0-1
+Piece: TypeAlias = tuple[tuple[slice, slice], F32, F32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from doublecast.faceset import FaceStore
 from doublecast.film.detail import SIDE, sharpest
 from doublecast.model.material import textures_of
 from doublecast.model.occlusion import look
-from doublecast.model.space import BROW_RINGS, EYE_RINGS, MOUTH_INSIDE, MOUTH_RING, filled, inside
+from doublecast.model.space import BROW_RINGS, EYE_RINGS, MOUTH_INSIDE, MOUTH_RING, filled
 from doublecast.types import F32, U8
 
 BROWS, EYES, MOUTH = 8, 10, 6  #: texels about a feature that belong to it
@@ -102,16 +102,15 @@ def _missing(texture: U8, grey: F32, seen: F32) -> F32:
     ratio without what is coarse, where it is seen, float32 (`SIDE`, `SIDE`) 0-1."""
     have = cv2.cvtColor(texture, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255) + DARK
     ratio = np.log(have / grey)
-    weight = seen * (inside(SIDE) > 0)
     for _ in range(3):  # as what shines is part of its own surroundings, and would darken them
-        ratio = np.minimum(ratio, _around(ratio, weight) + LIGHTER)
-    return np.asarray(np.maximum(ratio - _around(ratio, weight), -DARKER) * weight, np.float32)
+        ratio = np.minimum(ratio, _around(ratio, seen) + LIGHTER)
+    return np.asarray(np.maximum(ratio - _around(ratio, seen), -DARKER) * seen, np.float32)
 
 
-def _around(ratio: F32, weight: F32) -> F32:
+def _around(ratio: F32, seen: F32) -> F32:
     """The mean about each texel of what is seen, float32 (`SIDE`, `SIDE`)."""
-    near = np.maximum(cv2.GaussianBlur(weight, (0, 0), COARSEST), 0.05)
-    return np.asarray(cv2.GaussianBlur(ratio * weight, (0, 0), COARSEST) / near, np.float32)
+    near = np.maximum(cv2.GaussianBlur(seen, (0, 0), COARSEST), 0.05)
+    return np.asarray(cv2.GaussianBlur(ratio * seen, (0, 0), COARSEST) / near, np.float32)
 
 
 def _stroke(grey: F32) -> F32:

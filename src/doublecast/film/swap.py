@@ -27,17 +27,14 @@ SAMPLES = 800  #: faces that a resting shape is learned from
 STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
 SELDOM = 4  #: the detail of the actor's skin is measured in one of so many frames, as it changes with the shot alone
 QUICK = 0.03  #: the same for what lies before the face, as hands are quick
-SHARPENED = (
-    0.5  #: times as much as a shot is sharpened, less is added to features: with 0 antoni to anthony scored less
-)
+SHARPENED = 0.5  #: times as much as a face is sharpened, so much less is added to its features
 REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the texture's side
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
     """What brings a decoded texture into the shot at one moment: colour, a gain float32 (S, S, 3), then saturation,
-    then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail, see
-    `_texture`; slid:
+    then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; slid:
     float32 (3,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face. All as
     of a shot as bright as its developed texture."""
 
@@ -216,7 +213,7 @@ class Swapper:
             gain,
             colourful,
             feature_gain(coloured, seen, bare, self._apart),
-            self._softness(texture, seen, bare),
+            self._sharpness(texture, seen, bare),
             fine,
             self._slid(frame, face.face),
             covered(own, seen, bare, face.foreign),
@@ -230,12 +227,14 @@ class Swapper:
         )
         return Decoded(face.drawing, face.face, open_now, texture, match, face.exposure, lines)
 
-    def _softness(self, texture: F32, seen: U8, bare: U8) -> float:
+    def _sharpness(self, texture: F32, seen: U8, bare: U8) -> float:
         """See `sharpness_difference`. Sharp features leave less to sharpen, but skin is not blurred for them."""
-        bare_skin = sharpness_difference(texture, seen, bare)
-        return max(sharpness_difference(self._whole(texture), seen, bare), min(bare_skin, 0.0))
+        alone = sharpness_difference(texture, seen, bare)
+        if self._missed is None:
+            return alone
+        return max(sharpness_difference(self._whole(texture, 1), seen, bare), min(alone, 0.0))
 
-    def _whole(self, texture: F32, share: float = 1.0) -> F32:
+    def _whole(self, texture: F32, share: float) -> F32:
         """A texture with what the network misses of features, see `features.drawn`."""
         return texture if self._missed is None else features.drawn(texture, self._missed, share)
 
@@ -266,7 +265,7 @@ class Swapper:
         texture = sharpen(np.clip(coloured * marks, 0, 1).astype(np.float32), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
-        texture = self._whole(texture, 1 - (SHARPENED * match.sharpness if match.sharpness > 0 else -match.sharpness))
+        texture = self._whole(texture, 1 + min(match.sharpness, 0) - SHARPENED * max(match.sharpness, 0))
         if self.people.rims is not None:
             shot = rims.Shot(
                 colourful=colourful,
