@@ -8,11 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import people
 import pytest
-import torch
 
 from doublecast.errors import NoFaceError
-from doublecast.faces.geometry import EYES, OVAL
-from doublecast.film import detail, person, shape
+from doublecast.faces.geometry import OVAL
+from doublecast.film import detail, shape
 from doublecast.film.colour import (
     Apart,
     Tone,
@@ -447,106 +446,6 @@ def erode(mask: Bool) -> Bool:
         for step in (1, -1):
             inner &= np.roll(mask, step, axis)
     return inner
-
-
-def codes_of(count: int, seed: int) -> torch.Tensor:
-    """Codes (count, 32) that vary along a few slanted axes."""
-    rng = torch.Generator().manual_seed(7)
-    axes = torch.linalg.qr(torch.randn(32, 32, generator=rng))[0]
-    sizes = torch.tensor([3.0, 2.0, 1.0, 0.5] + [0.05] * 28)
-    codes: torch.Tensor = torch.randn(count, 32, generator=torch.Generator().manual_seed(seed)) * sizes @ axes + 5
-    return codes
-
-
-def learned(monkeypatch: pytest.MonkeyPatch, actor: torch.Tensor, target: torch.Tensor) -> person.Exchange:
-    still = [(np.zeros((len(c), 1)), c.double().numpy()) for c in (actor, target)]
-    monkeypatch.setattr(person, "_side", lambda encoder, side, device: still[side])
-    return person.exchange(None, 0, 1, torch.device("cpu"))  # type: ignore[arg-type]
-
-
-def test_the_targets_own_performance_passes_and_what_it_never_did_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    target, fresh = codes_of(200, 1), codes_of(400, 2)
-    exchange = learned(monkeypatch, target, target)
-    deviation = (exchange(fresh) - fresh).norm() / (fresh - fresh.mean(0)).norm()
-    assert deviation < 0.2, "the target's own codes stay"
-    centre = target.mean(0)
-    strange = torch.randn(50, 32, generator=torch.Generator().manual_seed(3)) * 30 + centre
-    along = (exchange(strange) - centre) @ exchange.axes.T / exchange.spread
-    assert float(along.abs().max()) <= person.FAR + 1e-3
-    steps = [
-        float(((exchange((centre + s * exchange.axes[0])[None]) - centre) @ exchange.axes[0])[0]) for s in range(9)
-    ]
-    assert steps == sorted(steps) and steps[2] == pytest.approx(2, abs=0.01) and steps[8] < 2.1 * 3.5
-    assert exchange(fresh.to(torch.bfloat16)).dtype == torch.bfloat16
-
-
-def test_what_performance_and_light_explain_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look to the side that the target's footage has seldom, and beside it a face that is none of theirs. A look much
-    further aside than any of the target's goes a little beyond these, and no further."""
-    rng = torch.Generator().manual_seed(1)
-    signs, slope = torch.randn(400, 1, generator=rng), torch.zeros(1, 32)
-    slope[0, 3] = 4.0
-    actor, target = (codes_of(200, n) + part @ slope for n, part in ((1, signs[:200]), (2, signs[200:])))
-    shown = [(part.double().numpy(), c.double().numpy()) for part, c in ((signs[:200], actor), (signs[200:], target))]
-    monkeypatch.setattr(person, "_side", lambda encoder, side, device: shown[side])
-    exchange = person.exchange(None, 0, 1, torch.device("cpu"))  # type: ignore[arg-type]
-    centre = target.mean(0)
-    aside, far, strange = centre + 2 * slope[0], centre + 12 * slope[0], centre + 30 * exchange.axes[20]
-    for code, low, high in ((aside, 0.9, 1.1), (far, 0.2, 0.35), (strange, 0.0, 0.3)):
-        off = (exchange(code[None])[0] - exchange(centre[None])[0]).norm() / (code - centre).norm()
-        assert low < float(off) < high
-
-
-def test_where_eyes_look_is_read_off_irises() -> None:
-    points = people.head()
-    for iris, first, last in EYES:
-        points[iris] = (points[first] + points[last]) / 2
-    np.testing.assert_allclose(person._gaze(points), 0, atol=1e-6)
-    wide = float(np.linalg.norm(points[133, :2] - points[33, :2]))
-    aside = points.copy()
-    aside[[468, 473], 0] += 0.2 * wide
-    x, y = person._gaze(aside)
-    assert x == pytest.approx(0.2, abs=0.04) and abs(y) < 0.04
-
-
-def test_the_actor_goes_to_where_the_target_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    target, actor = codes_of(200, 1), codes_of(200, 2) + 20
-    moved = learned(monkeypatch, actor, target)(actor)
-    assert (moved.mean(0) - target.mean(0)).norm() < 1
-
-
-@pytest.mark.parametrize("count", [1, 3, 12])
-def test_with_few_faces_a_performance_is_not_flattened(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    target, fresh = codes_of(count, 1), codes_of(400, 2)
-    kept = learned(monkeypatch, fresh, target)(fresh)
-    assert kept.isfinite().all()
-    if count > 3:
-        assert (kept - kept.mean(0)).norm() > 0.8 * (fresh - fresh.mean(0)).norm()
-
-
-def test_only_what_the_performance_does_not_explain_is_the_person() -> None:
-    rng = np.random.default_rng(4)
-    slopes, apart = rng.normal(size=(3, 6)), np.array([1.0, -2, 0, 0.5, 3, 0])
-    calm, lively = rng.normal(0, 1, (300, 3)), rng.normal(2, 1, (200, 3))  # one of them smiles all the time
-    noise = [0.05 * rng.normal(size=(n, 6)) for n in (300, 200)]
-    groups = (calm, calm @ slopes + noise[0]), (lively, lively @ slopes + apart + noise[1])
-    found, by = person.constants_apart(*groups)
-    assert np.abs(found - apart).max() < 0.15 and np.abs(by - slopes).max() < 0.15, "signs deviate by 1 here"
-    assert np.abs((lively @ slopes).mean(0) - (calm @ slopes).mean(0)).max() > 1, "means alone would tell otherwise"
-
-
-def test_a_sign_that_never_changes_explains_nothing() -> None:
-    still = np.zeros((40, 2))
-    codes = np.random.default_rng(0).normal(size=(40, 3))
-    apart, by = person.constants_apart((still, codes), (still, codes + 2))
-    assert apart == pytest.approx([2, 2, 2]) and not by.any()
-
-
-def test_signs_that_do_nothing_to_codes_leave_nothing_whole() -> None:
-    rng = np.random.default_rng(0)
-    for count, most in ((3, 0), (20, 3), (200, 0)):
-        groups = [(rng.normal(size=(count, 15)), rng.normal(size=(count, 64))) for _ in range(2)]
-        assert np.linalg.matrix_rank(person.constants_apart(*groups)[1]) <= most
 
 
 def test_pores_and_moles_last_and_highlights_do_not() -> None:

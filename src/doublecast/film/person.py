@@ -3,7 +3,8 @@
 A decoder that started from many people listens to what the code still tells of the person: fed with the actor's code,
 the target's decoder draws somebody between the two. Codes of both sides are explained by what the face does, how it
 is turned and lit (shared slopes) and by who it is (a constant of each side): an analysis of covariance. The
-difference of the constants is added to the actor's codes.
+difference of the constants is added to the actor's codes. Faces are looked at in both footages' light, and mirrored
+besides, so that no light that somebody happened to be filmed in counts for the person.
 
 What comes out may still be a code that the target's decoder never met, and then it draws what it never learned to: a
 shadow of hair on a bare forehead, a face with too much of everything. So what the performance and the light do not
@@ -11,6 +12,7 @@ explain of a code is drawn in to where the target's are. What they do explain, a
 far as the target's footage goes and a little beyond: of a target seen from one side alone nobody knows the other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -98,7 +100,7 @@ class Exchange:
 
 def exchange(encoder: Encoder, actor: Samples, target: Samples, device: torch.device) -> Exchange:
     """Learn how to exchange one person for the other in the codes of an encoder in float32."""
-    sides = [_side(encoder, side, device) for side in (actor, target)]
+    sides = _sides(encoder, (actor, target), device)
     (apart, slopes), (_, codes) = constants_apart(*sides), sides[1]
     centre = codes.mean(0)
     _, sizes, axes = np.linalg.svd(codes - centre, full_matrices=True)
@@ -132,24 +134,40 @@ def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> tuple[F6
     return apart, (rows * sizes) @ columns
 
 
-def _side(encoder: Encoder, side: Samples, device: torch.device) -> tuple[F64, F64]:
-    """Signs (n, k) and codes (n, latent) of a side's faces in changing light, so that the slopes of light are known."""
-    x, v = side.textures.float() / 255, side.visible.float() / 255
+def _sides(encoder: Encoder, sides: Sequence[Samples], device: torch.device) -> list[tuple[F64, F64]]:
+    """Signs (2n, k) and codes (2n, latent) of each side's n faces, as they are and mirrored, in changing light.
+
+    Both take on each other's light, or the slopes of light would be guessed beyond what a side has of it; and with its
+    mirror images nobody is lit from one side, or the shadows of somebody's footage would count for the person.
+    """
+    counts = [len(side.textures) for side in sides]
+    textures, visible = (torch.cat([getattr(side, name) for side in sides]) for name in ("textures", "visible"))
+    shown = np.concatenate([_performance(side, mirrored) for mirrored in (False, True) for side in sides])
     rng = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(shown), generator=rng)
     codes, signs = [], []
     with torch.inference_mode():
-        for rows in torch.split(torch.arange(len(x)), 32):
-            lit = augment.light(x[rows], v[rows], AugmentConfig(), rng)
-            signs.append(_light(lit, v[rows]))
-            seen = pack(lit, v[rows]).to(device).contiguous(memory_format=torch.channels_last)
+        for rows in torch.split(order, 32):
+            which, mirror = rows % len(textures), (rows >= len(textures)).view(-1, 1, 1, 1)
+            x, v = (torch.where(mirror, t[which].flip(3), t[which]).float() / 255 for t in (textures, visible))
+            lit = augment.light(x, v, AugmentConfig(), rng)
+            signs.append(_light(lit, v))
+            seen = pack(lit, v).to(device).contiguous(memory_format=torch.channels_last)
             codes.append(encoder(seen).cpu().double().numpy())
-    return np.hstack([side.gaze, _performance(side.table), np.concatenate(signs)]), np.concatenate(codes)
+    back = np.argsort(order.numpy())
+    known, found = np.hstack([shown, np.concatenate(signs)[back]]), np.concatenate(codes)[back]
+    whose = np.tile(np.repeat(np.arange(len(sides)), counts), 2)
+    return [(known[whose == number], found[whose == number]) for number in range(len(sides))]
 
 
-def _performance(table: FaceTable) -> F64:
-    """Mouth, eyes and pose, float64 (n, 7); pose also squared, as a turned head shows less of both cheeks."""
-    yaw, pitch = table.yaw.astype(np.float64) / 30, table.pitch.astype(np.float64) / 30
-    columns: list[Any] = [table.mouth, table.eye_left, table.eye_right, yaw, pitch, yaw**2, pitch**2]
+def _performance(side: Samples, mirrored: bool) -> F64:
+    """Where the eyes look, mouth, eyes and pose, float64 (n, 9), of a side's faces or of their mirror images; pose also
+    squared, as a turned head shows less of both cheeks."""
+    turn = -1.0 if mirrored else 1.0
+    table, (across, down) = side.table, side.gaze.T
+    eyes = (table.eye_right, table.eye_left) if mirrored else (table.eye_left, table.eye_right)
+    yaw, pitch = turn * table.yaw.astype(np.float64) / 30, table.pitch.astype(np.float64) / 30
+    columns: list[Any] = [turn * across, down, table.mouth, *eyes, yaw, pitch, yaw**2, pitch**2]
     return np.stack(columns, 1).astype(np.float64)
 
 
