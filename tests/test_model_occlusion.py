@@ -10,7 +10,17 @@ import torch
 from doublecast.faces.track import FaceTracker
 from doublecast.model import occlusion
 from doublecast.model.networks import pack
-from doublecast.model.space import EYE_RINGS, MOUTH_RING, depth, fade, importance, layout, unwrap
+from doublecast.model.space import (
+    BROW_RINGS,
+    EYE_RINGS,
+    MOUTH_RING,
+    depth,
+    fade,
+    filled,
+    importance,
+    layout,
+    unwrap,
+)
 from doublecast.types import F32, U8
 from doublecast.video import Reader, find_takes
 from doublecast.weights import fetch_all
@@ -136,6 +146,23 @@ def test_covered_texels_learn_from_their_mirror_image_and_the_skin_around() -> N
     assert bool((taught[0, 0, :8] == round(255 * occlusion.FILLED)).all())
     untouched, same = occlusion.fill(x, v, v)
     assert torch.equal(untouched, x) and torch.equal(same, v)
+
+
+@pytest.mark.parametrize("hidden", [0.3, 1.0], ids=["end", "all"])
+def test_a_hidden_brow_is_the_other_one_and_the_end_of_one_is_skin(hidden: float) -> None:
+    """The other brow is raised: its end would lie beside this one's, as a second end."""
+    ours, theirs = (filled([ring], SIDE).astype(bool) for ring in BROW_RINGS)
+    picture = np.full((SIDE, SIDE), 170, np.uint8)
+    picture[ours | np.roll(theirs, -4, 0)] = 40
+    columns = np.nonzero(ours.any(0))[0]
+    seen = np.full((SIDE, SIDE), 255, np.uint8)
+    seen[:60, : columns[0] + round(hidden * len(columns)) + 1] = 0
+    x = torch.from_numpy(np.stack([picture] * 3))[None]
+    v = torch.full((1, 1, SIDE, SIDE), 255, dtype=torch.uint8)
+    made = occlusion.fill(x, v, torch.from_numpy(seen)[None, None])[0][0, 0].numpy()
+    expected = np.roll(theirs, -4, 0)[:, ::-1] & (seen == 0) & (importance(SIDE) < 2.5)
+    assert expected.sum() > 20
+    assert made[expected].max() < 80 if hidden == 1 else made[expected].min() > 140
 
 
 @pytest.mark.parametrize("line_of", [(90, 90, 90), (150, 125, 125)], ids=["dark", "red"])

@@ -43,6 +43,7 @@ SHADE = 0.06  #: width of the rim about what is covered in which dark skin is it
 SHADED = (0.05, 0.2)  #: log of how much darker than the skin beyond a texel of that rim is, at least, and surely
 REDDER = (0.02, 0.05)  #: the same of how much more than the mean its darkest channel is
 LASHES = (0.04, 0.09)  #: distance from the eyes up to which dark texels are lashes, and from which they may be hair
+BROW = 0.04  #: reach of a brow beyond its ring, as part of the texture's side
 FILLED = 0.4  #: how much a covered texel that was filled counts in training
 BATCH = 32  #: textures that are looked at together
 
@@ -210,7 +211,7 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
 
     seen: the visibility uint8 (N, 1, S, S) that `bare` left. Covered texels get what their mirror image has, in the
     light of their own side, else a smooth continuation of the skin around; so do dark texels beside them, as ends and
-    shadows of hair are. Not the eyes: mirrored ones look elsewhere.
+    shadows of hair are. Not the eyes: mirrored ones look elsewhere; nor the end of a brow that is seen otherwise.
     Returns textures uint8 (N, 3, S, S), and how much each texel counts in training, uint8 (N, 1, S, S).
     """
     size = textures.shape[-1]
@@ -233,7 +234,8 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
         other, mirrored = (np.ascontiguousarray(x[:, ::-1], np.float32) for x in (picture, weight))
         gain = (light + np.float32(4)) / (_around(other, mirrored, 0.2 * size) + np.float32(4))
         near = _around(picture, skin, 0.06 * size)
-        made = near + mirrored[..., None] * (other * gain - near)
+        usable = mirrored * (1 - _own_brows(weight))
+        made = near + usable[..., None] * (other * gain - near)
         left: F32 = np.asarray(1 - share[row, 0].numpy(), np.float32)
         darker = np.log((near + np.float32(4)) / (picture + np.float32(4))) * left[..., None]  # without grain
         have, count = (cv2.GaussianBlur(x, (0, 0), size / 96) for x in (darker, left))
@@ -249,6 +251,15 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
         counts = np.maximum(counts, 255 * FILLED * share[row, 0].numpy()).round().astype(np.uint8)
         taught[row, 0, rows] = torch.from_numpy(counts)[rows]
     return made_up, taught
+
+
+def _own_brows(weight: F32) -> F32:
+    """Where brows are that are seen for the most part, float32 (S, S) 0-1: with a part of the other one, which hardly
+    ever lies quite the same, they would have two ends. weight: float32 (S, S) 0-1, how much texels are seen."""
+    size = weight.shape[0]
+    areas = (filled([ring], size, round(BROW * size)).astype(np.float32) for ring in BROW_RINGS)
+    own = [area for area in areas if (weight * area).sum() > area.sum() / 2]
+    return np.asarray(sum(own, np.zeros_like(weight)), np.float32)
 
 
 def _about(lost: Bool) -> F32:
