@@ -74,6 +74,13 @@ def test_no_line_is_drawn_along_the_outline_of_a_large_face(yaw: float) -> None:
     assert alpha[outline].mean() < 0.02 and np.quantile(alpha[outline], 0.9) < 0.01
 
 
+@pytest.mark.parametrize("yaw", [20, 30, 40])
+def test_little_shines_through_the_outline_of_a_turned_head(yaw: float) -> None:
+    cover = draw(people.head(yaw=yaw, scale=200, centre=(250, 250)), (500, 500)).cover  # type: ignore[union-attr]
+    half = (cover > 0.1) & (cover < 0.9)
+    assert 0.005 < half.sum() / (cover > 0.1).sum() < 0.03, "soft, but narrow: .035 to .054 by the angles alone"
+
+
 def test_later_triangles_win() -> None:
     points = np.array([[0, 0], [9, 0], [0, 9], [9, 9]], np.float32)
     triangles = np.array([[0, 1, 2], [0, 1, 3]], np.int32)
