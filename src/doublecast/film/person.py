@@ -9,7 +9,7 @@ besides, so that no light that somebody happened to be filmed in counts for the 
 What comes out may still be a code that the target's decoder never met, and then it draws what it never learned to: a
 shadow of hair on a bare forehead, a face with too much of everything. So what the performance and the light do not
 explain of a code is drawn in to where the target's are. What they do explain, as where the eyes look, stays whole as
-far as the target's footage goes and a little beyond: of a target seen from one side alone nobody knows the other.
+far as the target's footage and its mirror image go and a little beyond.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ RIDGE = 0.01  #: of the slopes, as part of the signs' variance
 USUAL, FAR = 1.0, 2.0  #: standard deviations of the target's codes to which a code is left alone, and that it never
 # lies beyond, along each of their main axes
 SURE = 2.0  #: times as large as by chance what signs do to codes must be, to count
-FEW = 60  #: codes of the target below which its deviations are not known well, and count as larger
+FEW = 120  #: codes of the target, two of each face, below which its deviations are not known well, and count as larger
 BEYOND = 1.0  #: how far beyond the target's range a sign may go at most, in its deviations in both people's faces
 RANGE = (1, 99)  #: percentiles of the target's codes that are the range of a sign
 NARROW = 0.3  #: least standard deviation of an axis, as part of the root mean square of those that vary
@@ -74,7 +74,7 @@ class Exchange:
     apart: what is added, (latent,). centre: mean of the target's codes, (latent,). axes: their main axes, one a row,
     (latent, latent). spread: standard deviation along each, (latent,). slopes: what each sign of performance and light
     adds to a code, (k, latent). signs: how these are read off a code, (latent, k). low, high: the range of each that
-    the target shows, (k,).
+    the target shows, mirrored or not, (k,).
     """
 
     apart: Tensor
@@ -117,8 +117,8 @@ def exchange(encoder: Encoder, actor: Samples, target: Samples, device: torch.de
 def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> tuple[F64, F64]:
     """How far the constants of two groups lie apart when both have the same slopes, float64 (m,), and these, (k, m).
 
-    Each group: signs (n, k) and codes (n, m). Slopes by ridge regression within the groups, per deviation of a sign;
-    what comes back of them is what signs surely do.
+    Each group: signs (n, k) and codes (n, m), two rows of each face, see `_sides`. Slopes by ridge regression within
+    the groups, per deviation of a sign; what comes back of them is what signs surely do.
     """
     within = [(signs - signs.mean(0), codes - codes.mean(0)) for signs, codes in (actor, target)]
     x, z = (np.concatenate([group[k] for group in within]) for k in (0, 1))
@@ -127,7 +127,7 @@ def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> tuple[F6
     slopes = np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(x.shape[1]), x.T @ z)
     first, second = (codes.mean(0) - (signs.mean(0) / scale) @ slopes for signs, codes in (actor, target))
     apart: F64 = second - first
-    more = len(x) - x.shape[1] - 2  # faces than signs
+    more = len(x) // 2 - x.shape[1] - 2  # faces than signs
     chance = np.sqrt(((z - x @ slopes) ** 2).sum() / more / len(x)) if more >= x.shape[1] else np.inf
     rows, sizes, columns = np.linalg.svd(slopes, full_matrices=False)
     sizes = np.where(sizes > SURE * chance, sizes, 0)

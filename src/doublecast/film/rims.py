@@ -12,7 +12,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from doublecast.film.spectacles import FEWEST, SIDE, SLIDE, Seen, Spectacles, features, learn, plain_skin, slid
+from doublecast.film.spectacles import FEWEST, SIDE, SLIDE, Seen, Spectacles, about_features, learn, plain_skin, slid
 from doublecast.model.space import Drawing, draw, sample
 from doublecast.types import F32, F64, U8, Face, Pose
 
@@ -78,7 +78,7 @@ def _clear(ratios: F32, band: F32) -> F32:
 @cache
 def _plain() -> F32:
     """What is not about brows, eyes and mouth, float32 (`SIDE`, `SIDE`) 0-1."""
-    plain = (~features(APART)).astype(np.float32)
+    plain = (~about_features(APART)).astype(np.float32)
     return np.asarray(cv2.GaussianBlur(plain, (0, 0), APART / 2), np.float32)
 
 

@@ -57,7 +57,7 @@ class Spectacles:
 
 
 @cache
-def features(reach: int) -> Bool:
+def about_features(reach: int) -> Bool:
     """Texels of eyes, brows and mouth, and so many about them, bool (`SIDE`, `SIDE`)."""
     return filled((*EYE_RINGS, *BROW_RINGS, MOUTH_RING), SIDE, reach) > 0
 
@@ -65,7 +65,7 @@ def features(reach: int) -> Bool:
 @cache
 def plain_skin() -> F32:
     """Where lines are those of no feature, float32 (`SIDE`, `SIDE`) 0 or 1."""
-    return (~features(FEATURES) & (depth(SIDE) > 0.03)).astype(np.float32)
+    return (~about_features(FEATURES) & (depth(SIDE) > 0.03)).astype(np.float32)
 
 
 def lines(texture: U8, visible: U8) -> F32:
@@ -180,7 +180,7 @@ def _height(mean: F32, lens: F64) -> float:
     """Height of a lens above its centre, where there is the strongest line between brow and eye: the rest of its rim
     says little of it, as lines of brows and lids do not count there."""
     soft = np.asarray(cv2.GaussianBlur(mean, (0, 0), 1), np.float32)
-    free: F32 = (~features(1)).astype(np.float32)
+    free: F32 = (~about_features(1)).astype(np.float32)
     heights = np.arange(LENS[1] / 2, lens[3] + BESIDE)
     means = []
     for apart in (0.0, -WIDEST / 2, WIDEST / 2):

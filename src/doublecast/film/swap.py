@@ -34,14 +34,14 @@ REACH = 1 / 110  #: of the sharpness that a look adds or takes, as part of the t
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
     """What brings a decoded texture into the shot at one moment: colour, a gain float32 (S, S, 3), then saturation,
-    then features, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; slid:
+    then marks, a gain float32 (S, S, 3) for eyes, teeth and lips, then sharpness, then a share of detail; slid:
     float32 (3,), see `spectacles.slid`; covered: float32 (S, S) 0-1, where something lies before the face. All as
     of a shot as bright as its developed texture."""
 
     seconds: float
     colour: F32
     saturation: float
-    features: F32
+    marks: F32
     sharpness: float
     detail: float
     slid: F32
@@ -258,7 +258,7 @@ class Swapper:
         """A face's texture in the shot's colours and as sharp, with the target's pores, features and spectacles."""
         match = face.match
         colour, marks = (
-            gain if look.colour == 1 else gain ** np.float32(look.colour) for gain in (match.colour, match.features)
+            gain if look.colour == 1 else gain ** np.float32(look.colour) for gain in (match.colour, match.marks)
         )
         colourful = match.saturation**look.colour
         coloured = desaturate(in_light(face.texture, colour, look.colour * self._greys), colourful)
@@ -329,14 +329,14 @@ class Swapper:
         if before is not None:
             share = max(1 - float(np.exp(-(now.seconds - before.seconds) / STEADY)), 1e-3)
             colour = before.colour + share * (now.colour - before.colour)
-            features = before.features + share * (now.features - before.features)
+            marks = before.marks + share * (now.marks - before.marks)
             colourful = before.saturation + share * (now.saturation - before.saturation)
             sharpness = before.sharpness + share * (now.sharpness - before.sharpness)
             fine = before.detail + share * (now.detail - before.detail)
             slid = before.slid + share * (now.slid - before.slid)
             soon = max(1 - float(np.exp(-(now.seconds - before.seconds) / QUICK)), 1e-3)
             hidden = before.covered + soon * (now.covered - before.covered)
-            now = _Match(now.seconds, colour, colourful, features, sharpness, fine, slid, hidden, now.measured)
+            now = _Match(now.seconds, colour, colourful, marks, sharpness, fine, slid, hidden, now.measured)
         self._matches = {t: m for t, m in self._matches.items() if abs(now.seconds - m.seconds) < 5 * STEADY}
         self._matches[track] = now
         return now

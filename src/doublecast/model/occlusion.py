@@ -44,6 +44,7 @@ SHADED = (0.05, 0.2)  #: log of how much darker than the skin beyond a texel of 
 REDDER = (0.02, 0.05)  #: the same of how much more than the mean its darkest channel is
 LASHES = (0.04, 0.09)  #: distance from the eyes up to which dark texels are lashes, and from which they may be hair
 BROW = 0.04  #: reach of a brow beyond its ring, as part of the texture's side
+OWN = (0.3, 0.6)  #: share of a brow that must be uncovered for the rest not to be the other one's, and surely not
 FILLED = 0.4  #: how much a covered texel that was filled counts in training
 BATCH = 32  #: textures that are looked at together
 
@@ -234,7 +235,7 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
         other, mirrored = (np.ascontiguousarray(x[:, ::-1], np.float32) for x in (picture, weight))
         gain = (light + np.float32(4)) / (_around(other, mirrored, 0.2 * size) + np.float32(4))
         near = _around(picture, skin, 0.06 * size)
-        usable = mirrored * (1 - _own_brows(weight))
+        usable = mirrored * (1 - _own_brows(weight, visible[row, 0].numpy()))
         made = near + usable[..., None] * (other * gain - near)
         left: F32 = np.asarray(1 - share[row, 0].numpy(), np.float32)
         darker = np.log((near + np.float32(4)) / (picture + np.float32(4))) * left[..., None]  # without grain
@@ -253,13 +254,21 @@ def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tenso
     return made_up, taught
 
 
-def _own_brows(weight: F32) -> F32:
-    """Where brows are that are seen for the most part, float32 (S, S) 0-1: with a part of the other one, which hardly
-    ever lies quite the same, they would have two ends. weight: float32 (S, S) 0-1, how much texels are seen."""
-    size = weight.shape[0]
-    areas = (filled([ring], size, round(BROW * size)).astype(np.float32) for ring in BROW_RINGS)
-    own = [area for area in areas if (weight * area).sum() > area.sum() / 2]
-    return np.asarray(sum(own, np.zeros_like(weight)), np.float32)
+def _own_brows(seen: F32, visible: U8) -> F32:
+    """Where brows are that are uncovered for the most part, float32 (S, S) 0-1: with a part of the other one, which
+    hardly ever lies the same, they would have two ends. seen: float32 (S, S) 0-1, how much of a texel is; visible:
+    uint8 (S, S), how much would be with nothing before the face."""
+    own = np.zeros_like(seen)
+    for area in _brows(seen.shape[0]):
+        share = 255 * float((seen * area).sum()) / max(float((visible * area).sum()), 1)
+        own += area * np.float32(np.clip((share - OWN[0]) / (OWN[1] - OWN[0]), 0, 1))
+    return own
+
+
+@cache
+def _brows(size: int) -> list[F32]:
+    """Either brow and what is around it, float32 (size, size) 0 or 1."""
+    return [filled([ring], size, round(BROW * size)).astype(np.float32) for ring in BROW_RINGS]
 
 
 def _about(lost: Bool) -> F32:

@@ -19,10 +19,10 @@ import numpy.typing as npt
 from doublecast.faces.geometry import OVAL
 from doublecast.types import F32, I32, MESH, U8, Bool
 
-PAINTED = (-0.02, 0.28)  #: cosine to the camera of what is around, from which a triangle counts, and in full
-SMOOTH = 1 / 100  #: reach over which that is smoothed between triangles, as part of a drawing's size
-COVERS = (0.1, 0.4)  #: how much it counts then: below, a face is not drawn; above, it is
+PAINTED = (-0.02, 0.28)  #: cosine to the camera of what is around, from which a triangle is seen, and in full
 TRAINED = (0.1, 0.4)  #: the same for training, stricter: at the very edge the mesh may lie on the background
+COVERS = (0.1, 0.4)  #: how far what is drawn is seen, from which it covers the frame, and in full
+SMOOTH, SOFT = 1 / 100, 0.8  #: reach over which this is smoothed: before, as part of the mesh's size; after, in pixels
 SKIN_HIDDEN, SKIN_SEEN = -0.05, 0.15  #: the same for a single triangle
 EDGE = (0.015, 0.1)  #: depth inside the oval, in texture coordinates, where a drawn face begins, and where it is whole
 RIM, NARROWEST = 0.012, 0.025  #: least depth at which an edge may begin, and its least width
@@ -295,7 +295,7 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
     ids = rasterise(xy, triangles, np.concatenate([open_now, order[~opening]]), (h, w))
     affine = _affine(xy)
     uv = _places_at(affine, ids, *np.meshgrid(*(np.arange(n, dtype=np.float32) for n in (w, h))))
-    seen = _cover(np.append(turned(points, PAINTED), 0).astype(np.float32)[ids])
+    seen = _cover(np.append(turned(points, PAINTED), 0).astype(np.float32)[ids], float(np.ptp(xy, axis=0).max()))
     if scale < 1:
         full = (x1 - x0, y1 - y0)
         seen = np.asarray(cv2.resize(seen, full, interpolation=cv2.INTER_LINEAR), np.float32)
@@ -303,11 +303,13 @@ def draw(points: F32, frame_shape: tuple[int, int], *, resolution: int = 320) ->
     return Drawing(points[:MESH], x0, y0, uv, seen)
 
 
-def _cover(seen: F32) -> F32:
-    """How much of what is drawn covers the frame, float32 (h, w), by how far triangles are turned to the camera: soft
-    where they turn away, but not so that what is behind a rounder cheek shines through."""
-    smooth = cv2.GaussianBlur(seen, (0, 0), SMOOTH * max(seen.shape))
-    return np.asarray(np.clip((smooth - COVERS[0]) / (COVERS[1] - COVERS[0]), 0, 1) * (seen > 0), np.float32)
+def _cover(seen: F32, size: float) -> F32:
+    """How much of what is drawn covers the frame, float32 (h, w), by how far it is seen: soft where a face turns away
+    from the camera, but not so that what is behind a rounder cheek shines through. size: of the mesh, in pixels."""
+    smooth = cv2.GaussianBlur(seen, (0, 0), SMOOTH * size)
+    share = np.clip((smooth - COVERS[0]) / (COVERS[1] - COVERS[0]), 0, 1)
+    inner = cv2.erode((seen > 0).astype(np.float32), np.ones((3, 3), np.uint8))  # so that no stair is left at the edge
+    return np.asarray(cv2.GaussianBlur(share * inner, (0, 0), SOFT) * (seen > 0), np.float32)
 
 
 def _enlarged(uv: F32, ids: I32, affine: F32, full: tuple[int, int]) -> F32:
