@@ -1,5 +1,6 @@
 """The person in a code is exchanged, and what the face does stays."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,7 +85,7 @@ def side_of(left: float, right: float, *, count: int = 40) -> person.Samples:
 def test_each_face_is_looked_at_as_it_is_and_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(augment, "light", lambda x, *_: x)
     side = side_of(0.3, 0.7)
-    (signs, codes), (others, _) = person._sides(Halves(), [side, side_of(0.4, 0.6, count=7)], torch.device("cpu"))  # type: ignore[arg-type]
+    (signs, codes), (others, _) = person._sides(Halves(), (side, side_of(0.4, 0.6, count=7)), torch.device("cpu"))  # type: ignore[arg-type]
     assert len(signs) == len(codes) == 80 and len(others) == 14
     plain, mirror = signs[:40], signs[40:]
     np.testing.assert_allclose(plain[:, :2], side.gaze)
@@ -97,15 +98,24 @@ def test_each_face_is_looked_at_as_it_is_and_mirrored(monkeypatch: pytest.Monkey
 
 def test_light_from_one_side_is_none_of_the_person() -> None:
     even, lit = side_of(0.5, 0.5), side_of(0.3, 0.7)
-    sides = person._sides(Halves(), [even, lit], torch.device("cpu"))  # type: ignore[arg-type]
+    sides = person._sides(Halves(), (even, lit), torch.device("cpu"))  # type: ignore[arg-type]
     left, right = person.constants_apart(*sides)[0]
     assert abs(left - right) < 0.02, ".08 without the mirror images"
+
+
+def test_faces_in_the_same_light_are_not_mirrored() -> None:
+    """An uneven face is the person's own, where both are lit alike."""
+    one, other = side_of(0.3, 0.7), side_of(0.31, 0.7, count=30)
+    assert person.lit_apart(one, other) < 0.02 < 0.15 < person.lit_apart(one, side_of(0.5, 0.5))
+    assert person.lit_apart(one, replace(other, visible=torch.zeros_like(other.visible))) == 0
+    counts = [len(codes) for _, codes in person._sides(Halves(), (one, other), torch.device("cpu"))]  # type: ignore[arg-type]
+    assert counts == [40, 30]
 
 
 def test_both_are_looked_at_in_the_light_of_both() -> None:
     """A dark and a bright footage, and an encoder for which brightness is all there is: nothing is the person."""
     dark, bright = side_of(0.2, 0.2, count=200), side_of(0.7, 0.7, count=200)
-    (first, codes), (second, others) = person._sides(Halves(), [dark, bright], torch.device("cpu"))  # type: ignore[arg-type]
+    (first, codes), (second, others) = person._sides(Halves(), (dark, bright), torch.device("cpu"))  # type: ignore[arg-type]
     assert np.percentile(first[:, 9], 90) > np.percentile(second[:, 9], 10), "they share a range of brightness"
     apart = person.constants_apart((first, codes), (second, others))[0]
     assert np.abs(apart).max() < 0.05 * (others.mean() - codes.mean()), ".12 in a light of each its own"

@@ -4,7 +4,7 @@ A decoder that started from many people listens to what the code still tells of 
 the target's decoder draws somebody between the two. Codes of both sides are explained by what the face does, how it
 is turned and lit (shared slopes) and by who it is (a constant of each side): an analysis of covariance. The
 difference of the constants is added to the actor's codes. Faces are looked at in both footages' light, and mirrored
-besides, so that no light that somebody happened to be filmed in counts for the person.
+besides where one was lit from another side than the other: no light somebody was filmed in counts for the person.
 
 What comes out may still be a code that the target's decoder never met, and then it draws what it never learned to: a
 shadow of hair on a bare forehead, a face with too much of everything. So what the performance and the light do not
@@ -12,7 +12,6 @@ explain of a code is drawn in to where the target's are. What they do explain, a
 far as the target's footage and its mirror image go and a little beyond.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -22,10 +21,12 @@ from torch import Tensor
 
 from doublecast.faces.geometry import EYES, gaze
 from doublecast.faceset import FaceStore, FaceTable
+from doublecast.film.colour import blurred
 from doublecast.model import augment
 from doublecast.model.augment import AugmentConfig
 from doublecast.model.material import spread, unwrapped
 from doublecast.model.networks import Encoder, pack
+from doublecast.model.space import importance, inside
 from doublecast.types import F32, F64
 
 SAMPLES = 200  #: faces of each side
@@ -33,9 +34,15 @@ RIDGE = 0.01  #: of the slopes, as part of the signs' variance
 USUAL, FAR = 1.0, 2.0  #: standard deviations of the target's codes to which a code is left alone, and that it never
 # lies beyond, along each of their main axes
 SURE = 2.0  #: times as large as by chance what signs do to codes must be, to count
-FEW = 120  #: codes of the target, two of each face, below which its deviations are not known well, and count as larger
+FEW = 60  #: codes of the target below which its deviations are not known well, and count as larger
 BEYOND = 1.0  #: how far beyond the target's range a sign may go at most, in its deviations in both people's faces
 RANGE = (1, 99)  #: percentiles of the target's codes that are the range of a sign
+ONE_SIDED = (
+    0.02,
+    0.06,
+)  #: how far two footages may be lit apart, see `lit_apart`, before some faces are also looked at
+# mirrored, and from which all are
+HALVES = 0.05  #: reach of what is compared of the halves of a face, as part of the texture's side
 NARROW = 0.3  #: least standard deviation of an axis, as part of the root mean square of those that vary
 
 
@@ -117,8 +124,8 @@ def exchange(encoder: Encoder, actor: Samples, target: Samples, device: torch.de
 def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> tuple[F64, F64]:
     """How far the constants of two groups lie apart when both have the same slopes, float64 (m,), and these, (k, m).
 
-    Each group: signs (n, k) and codes (n, m), two rows of each face, see `_sides`. Slopes by ridge regression within
-    the groups, per deviation of a sign; what comes back of them is what signs surely do.
+    Each group: signs (n, k) and codes (n, m). Slopes by ridge regression within the groups, per deviation of a sign;
+    what comes back of them is what signs surely do.
     """
     within = [(signs - signs.mean(0), codes - codes.mean(0)) for signs, codes in (actor, target)]
     x, z = (np.concatenate([group[k] for group in within]) for k in (0, 1))
@@ -127,36 +134,65 @@ def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> tuple[F6
     slopes = np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(x.shape[1]), x.T @ z)
     first, second = (codes.mean(0) - (signs.mean(0) / scale) @ slopes for signs, codes in (actor, target))
     apart: F64 = second - first
-    more = len(x) // 2 - x.shape[1] - 2  # faces than signs
+    more = len(x) - x.shape[1] - 2  # faces than signs
     chance = np.sqrt(((z - x @ slopes) ** 2).sum() / more / len(x)) if more >= x.shape[1] else np.inf
     rows, sizes, columns = np.linalg.svd(slopes, full_matrices=False)
     sizes = np.where(sizes > SURE * chance, sizes, 0)
     return apart, (rows * sizes) @ columns
 
 
-def _sides(encoder: Encoder, sides: Sequence[Samples], device: torch.device) -> list[tuple[F64, F64]]:
-    """Signs (2n, k) and codes (2n, latent) of each side's n faces, as they are and mirrored, in changing light.
+def lit_apart(actor: Samples, target: Samples) -> float:
+    """How differently the halves of two people's faces are lit, 0 or more: root mean square over skin of by how much more
+    one's is brighter than its mirror image than the other's, in log."""
+    (first, seen), (second, also) = _halves(actor), _halves(target)
+    weight = seen * also
+    return float(np.sqrt((np.square(second - first) * weight).sum() / max(float(weight.sum()), 1.0)))
 
-    Both take on each other's light, or the slopes of light would be guessed beyond what a side has of it; and with its
-    mirror images nobody is lit from one side, or the shadows of somebody's footage would count for the person.
+
+def _halves(side: Samples) -> tuple[F32, F32]:
+    """By how much each place of somebody's face is usually brighter than its mirror image, in log without what is fine,
+    float32 (S, S), and how much of both is seen, float32 (S, S) 0-1."""
+    size = side.textures.shape[-1]
+    skin = (importance(size) < 1.05) & (inside(size) > 0)
+    seen: F32 = side.visible[:, 0].numpy().astype(np.float32) / np.float32(255) * skin
+    log = np.log(side.textures.float().mean(1).numpy() / np.float32(255) + np.float32(0.03))
+    usual = (log * seen).sum(0) / np.maximum(seen.sum(0), 1e-3)
+    both = np.asarray(seen.mean(0) * seen.mean(0)[:, ::-1], np.float32)
+    brighter = (usual - usual[:, ::-1]) / 2
+    have, count = (blurred(np.asarray(x, np.float32), HALVES * size) for x in (brighter * both, both))
+    return np.asarray(have / np.maximum(count, 1e-3), np.float32), both
+
+
+def _sides(encoder: Encoder, sides: tuple[Samples, Samples], device: torch.device) -> list[tuple[F64, F64]]:
+    """Signs (m, k) and codes (m, latent) of each side's faces in changing light, m at least as many as faces.
+
+    Both take on each other's light, or the slopes of light would be guessed beyond what a side has of it. The more
+    differently their halves are lit, the more faces come once more as their mirror images: then nobody is lit from one
+    side, while shadows of somebody's footage would count for the person. In the same light they would only hide what
+    is uneven in a face.
     """
-    counts = [len(side.textures) for side in sides]
+    mirrored = float(np.clip((lit_apart(*sides) - ONE_SIDED[0]) / (ONE_SIDED[1] - ONE_SIDED[0]), 0, 1))
     textures, visible = (torch.cat([getattr(side, name) for side in sides]) for name in ("textures", "visible"))
-    shown = np.concatenate([_performance(side, mirrored) for mirrored in (False, True) for side in sides])
+    whose = np.repeat(np.arange(len(sides)), [len(side.textures) for side in sides])
+    faces = [np.flatnonzero(whose == number) for number in range(len(sides))]
+    turned = np.concatenate([rows[spread(len(rows), round(mirrored * len(rows)))] for rows in faces])
+    plain, other = (np.concatenate([_performance(side, mirror) for side in sides]) for mirror in (False, True))
+    shown, whose = np.concatenate([plain, other[turned]]), np.concatenate([whose, whose[turned]])
+    which = torch.from_numpy(np.concatenate([np.arange(len(plain)), turned]))
     rng = torch.Generator().manual_seed(0)
     order = torch.randperm(len(shown), generator=rng)
     codes, signs = [], []
     with torch.inference_mode():
         for rows in torch.split(order, 32):
-            which, mirror = rows % len(textures), (rows >= len(textures)).view(-1, 1, 1, 1)
-            x, v = (torch.where(mirror, t[which].flip(3), t[which]).float() / 255 for t in (textures, visible))
+            mirror = (rows >= len(textures)).view(-1, 1, 1, 1)
+            pictures = (x[which[rows]] for x in (textures, visible))
+            x, v = (torch.where(mirror, x.flip(3), x).float() / 255 for x in pictures)
             lit = augment.light(x, v, AugmentConfig(), rng)
             signs.append(_light(lit, v))
             seen = pack(lit, v).to(device).contiguous(memory_format=torch.channels_last)
             codes.append(encoder(seen).cpu().double().numpy())
     back = np.argsort(order.numpy())
     known, found = np.hstack([shown, np.concatenate(signs)[back]]), np.concatenate(codes)[back]
-    whose = np.tile(np.repeat(np.arange(len(sides)), counts), 2)
     return [(known[whose == number], found[whose == number]) for number in range(len(sides))]
 
 
