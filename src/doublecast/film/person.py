@@ -142,8 +142,8 @@ def constants_apart(actor: tuple[F64, F64], target: tuple[F64, F64]) -> tuple[F6
 
 
 def lit_apart(actor: Samples, target: Samples) -> float:
-    """How differently the halves of two people's faces are lit, 0 or more: root mean square, over skin, of the difference
-    between what each is brighter than its mirror image, in log."""
+    """How differently the halves of two people's faces are lit, 0 or more: root mean square, over skin, of the
+    difference between what each is brighter than its mirror image, in log."""
     (first, seen), (second, also) = _halves(actor), _halves(target)
     weight = seen * also
     return float(np.sqrt((np.square(second - first) * weight).sum() / max(float(weight.sum()), 1.0)))
