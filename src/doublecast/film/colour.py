@@ -127,7 +127,7 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
             usual = float(ratio.mean())
             factor[regions(size)[name]] = np.clip(usual, *WHITES) * np.clip(ratio / usual, 1 - TINTED, 1 + TINTED)
     lips, skin = regions(size)["lips"] & there, (_skin(size) > 0) & there
-    tone, tint = LIPS * _ramp(apart.tone, TONES), LIPS * apart.coloured
+    tone, tint = LIPS * ramp(apart.tone, TONES), LIPS * apart.coloured
     if lips.sum() >= 12 and skin.sum() >= 12:
         (own_lips, own_skin), (shot_lips, shot_skin) = ((_mean(x, lips), _mean(x, skin)) for x in (lit, shot))
         own, wanted = np.log((own_lips + 0.02) / (own_skin + 0.02)), np.log((shot_lips + 0.02) / (shot_skin + 0.02))
@@ -179,7 +179,7 @@ class Apart:
     @property
     def coloured(self) -> float:
         """Whether light of another colour makes them differ, 0-1."""
-        return _ramp(self.tint, TINGED)
+        return ramp(self.tint, TINGED)
 
     @property
     def trusted(self) -> float:
@@ -240,7 +240,7 @@ def _chroma(colours: npt.NDArray[np.floating[Any]]) -> F32:
     return np.asarray(log - log.mean(-1, keepdims=True), np.float32)
 
 
-def _ramp(value: float, ends: tuple[float, float]) -> float:
+def ramp(value: float, ends: tuple[float, float]) -> float:
     """0 up to the first of two ends, 1 from the second."""
     return float(np.clip((value - ends[0]) / (ends[1] - ends[0]), 0, 1))
 

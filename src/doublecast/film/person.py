@@ -21,7 +21,7 @@ from torch import Tensor
 
 from doublecast.faces.geometry import EYES, gaze
 from doublecast.faceset import FaceStore, FaceTable
-from doublecast.film.colour import blurred
+from doublecast.film.colour import blurred, ramp
 from doublecast.model import augment
 from doublecast.model.augment import AugmentConfig
 from doublecast.model.material import spread, unwrapped
@@ -37,11 +37,7 @@ SURE = 2.0  #: times as large as by chance what signs do to codes must be, to co
 FEW = 60  #: codes of the target below which its deviations are not known well, and count as larger
 BEYOND = 1.0  #: how far beyond the target's range a sign may go at most, in its deviations in both people's faces
 RANGE = (1, 99)  #: percentiles of the target's codes that are the range of a sign
-ONE_SIDED = (
-    0.02,
-    0.06,
-)  #: how far two footages may be lit apart, see `lit_apart`, before some faces are also looked at
-# mirrored, and from which all are
+ONE_SIDED = (0.02, 0.06)  #: how far two footages may be lit apart, see `lit_apart`, before faces are mirrored; then all
 HALVES = 0.05  #: reach of what is compared of the halves of a face, as part of the texture's side
 NARROW = 0.3  #: least standard deviation of an axis, as part of the root mean square of those that vary
 
@@ -157,7 +153,8 @@ def _halves(side: Samples) -> tuple[F32, F32]:
     seen: F32 = side.visible[:, 0].numpy().astype(np.float32) / np.float32(255) * skin
     log = np.log(side.textures.float().mean(1).numpy() / np.float32(255) + np.float32(0.03))
     usual = (log * seen).sum(0) / np.maximum(seen.sum(0), 1e-3)
-    both = np.asarray(seen.mean(0) * seen.mean(0)[:, ::-1], np.float32)
+    share = seen.mean(0)
+    both = np.asarray(share * share[:, ::-1], np.float32)
     brighter = (usual - usual[:, ::-1]) / 2
     have, count = (blurred(np.asarray(x, np.float32), HALVES * size) for x in (brighter * both, both))
     return np.asarray(have / np.maximum(count, 1e-3), np.float32), both
@@ -171,7 +168,7 @@ def _sides(encoder: Encoder, sides: tuple[Samples, Samples], device: torch.devic
     side, while shadows of somebody's footage would count for the person. In the same light they would only hide what
     is uneven in a face.
     """
-    mirrored = float(np.clip((lit_apart(*sides) - ONE_SIDED[0]) / (ONE_SIDED[1] - ONE_SIDED[0]), 0, 1))
+    mirrored = ramp(lit_apart(*sides), ONE_SIDED)
     textures, visible = (torch.cat([getattr(side, name) for side in sides]) for name in ("textures", "visible"))
     whose = np.repeat(np.arange(len(sides)), [len(side.textures) for side in sides])
     faces = [np.flatnonzero(whose == number) for number in range(len(sides))]
