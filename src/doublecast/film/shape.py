@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from doublecast.errors import NoFaceError
-from doublecast.faces.geometry import OVAL, RIGID, canonical, similarity
+from doublecast.faces.geometry import OVAL, RIGID, canonical, mirror, similarity
 from doublecast.model.space import layout
 from doublecast.types import F32, F64, MESH, Face
 
@@ -17,6 +17,8 @@ LIDS = (
     ([466, 388, 387, 386, 385, 384, 398], [249, 390, 373, 374, 380, 381, 382], [467, 260, 259, 257, 258, 286, 414]),
 )  #: upper lid, lower lid below it, and the fold above, for the image-left and image-right eye
 FURTHEST = 0.10  #: how far a point may move, as part of the face's size
+EVEN, TURNED = 0.5, 10.0  #: how far a shape goes towards its mirror image at least, and usual yaw in degrees, beyond
+# none, at which it is even
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,11 +43,13 @@ def upright(face: Face) -> F64:
 def learn(faces: Iterable[Face]) -> Shape:
     """The resting shape of a person from many faces: a ridge regression of the mesh on mouth and eye opening, frontal
     faces counting more, read off at a closed mouth and the eyes' usual opening. So it holds for somebody who is never
-    silent in the footage, where a mean or median would have the mouth half open."""
-    shapes, signs, weight = [], [], []
+    silent in the footage, where a mean or median would have the mouth half open. It is made as even as heads are:
+    what the mesh of a turned head is wrong by lies on one side, and footage may show no other."""
+    shapes, signs, weight, yaw = [], [], [], []
     for face in faces:
         shapes.append(upright(face))
         signs.append([1.0, face.mouth, *face.eyes])
+        yaw.append(face.pose.yaw)
         weight.append(np.exp(-((face.pose.yaw / 25) ** 2) - (face.pose.pitch / 25) ** 2) + 1e-3)
     if not shapes:
         raise NoFaceError("no usable face to learn a shape from")
@@ -56,7 +60,14 @@ def learn(faces: Iterable[Face]) -> Shape:
     dx, dy = x[:, 1:] - middle[1:], y - mean
     slopes = np.linalg.solve((w * dx).T @ dx + 0.01 * w.sum() * np.diag([0.02, 0.01, 0.01]), (w * dx).T @ dy)
     neutral: F64 = (mean + (rest[1:] - middle[1:]) @ slopes).reshape(MESH, 3)
-    return Shape(neutral)
+    turned = abs(float(np.average(yaw, weights=w[:, 0])))
+    even = min(EVEN + (1 - EVEN) * turned / TURNED, 1)
+    return Shape(neutral + even / 2 * (mirrored(neutral) - neutral))
+
+
+def mirrored(shape: F64) -> F64:
+    """The mirror image of a shape, float64 (468, 3) in canonical units."""
+    return np.asarray(shape[mirror()] * (-1, 1, 1), np.float64)
 
 
 @cache
