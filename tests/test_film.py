@@ -20,6 +20,7 @@ from doublecast.film.colour import (
     feature_gain,
     greys,
     in_light,
+    matte,
     regions,
     saturation,
 )
@@ -111,6 +112,24 @@ def test_open_mouths_stay_open_and_closed_eyes_close() -> None:
 def test_no_faces_have_no_shape() -> None:
     with pytest.raises(NoFaceError):
         shape.learn([])
+
+
+@pytest.mark.parametrize(("yaw", "least", "most"), [(0, 0.4, 0.6), (20, -0.01, 0.01), (-5, 0.15, 0.35)])
+def test_footage_of_one_side_makes_nobody_crooked(yaw: float, least: float, most: float) -> None:
+    """The mesh of a turned head is wrong on one side: what is uneven counts less, the more all of it is turned."""
+    heads = [people.head(yaw + more) for more in (-4, 0, 4)]
+    even = shape.learn(people.face(points) for points in heads)
+    faces = []
+    for points in heads:
+        crooked = people.face(points)
+        crooked.points[61, :2] += (0, 6)  # a corner of the mouth
+        faces.append(crooked)
+    found = shape.learn(faces).neutral - even.neutral
+    uneven = (found - shape.mirrored(found)) / 2
+    whole = (
+        6 * float(np.linalg.norm(even.neutral[33] - even.neutral[263])) / 90 / 2
+    )  # pixels in canonical units, shared
+    assert least < uneven[61, 1] / whole < most
 
 
 def test_the_colour_match_brings_the_light_of_the_shot() -> None:
@@ -497,6 +516,61 @@ def test_small_faces_and_soft_shots_get_no_detail() -> None:
     soft = Frame(np.full((512, 512, 3), 128, np.uint8), 0, 0, Fraction(1, 25))
     assert people.face(large).size > detail.SHARP * skin.size
     assert detail.amount(skin, soft, people.face(large)) < 0.05
+
+
+def looking(skin: int, whites: int) -> Tone:
+    """Of some faces with grey skin and bright eyes."""
+    faces = np.stack([painted((skin,) * 3, (90,) * 3)] * 3)
+    faces[:, regions(128)["eyes"]] = whites
+    return Tone.of(faces, np.full(faces.shape[:3], 255, np.uint8))
+
+
+def test_skin_is_pale_in_itself_where_the_whites_of_the_eyes_say_so() -> None:
+    pale, dark, dim = looking(180, 200), looking(80, 200), looking(81, 90)
+    assert pale.whites is not None and dark.whites is not None
+    assert dark.whites == pytest.approx(np.log(205 / 85), abs=0.01)
+    paler = Apart.of(dark, pale).paler
+    assert 0.7 < paler < 0.85 and Apart.of(pale, dark).paler == pytest.approx(-paler)
+    assert Apart.of(dim, pale).paler == pytest.approx(0, abs=0.02), "the same skin in less light"
+    shaded = looking(185, 80)
+    assert Apart.of(pale, shaded).paler == pytest.approx(0, abs=0.03), "eyes in the shade of spectacles"
+    faces = painted((180,) * 3, (90,) * 3)[None]
+    hidden = Tone.of(faces, np.zeros(faces.shape[:3], np.uint8))
+    assert hidden.whites is None and Apart.of(hidden, dark).paler == Apart.of(dark, hidden).paler == 0
+
+
+def test_whites_of_eyes_stay_white_in_dark_skin() -> None:
+    """Of a pale target they have become as dark as its skin had to."""
+    size = 128
+    everything = np.full((size, size), 255, np.uint8)
+    lit, shot = painted((80, 55, 45), (70, 40, 40)), painted((80, 55, 45), (70, 40, 40))
+    eyes = regions(size)["eyes"]
+    lit[eyes], shot[eyes] = 85, 170
+    x: F32 = lit.astype(np.float32) / np.float32(255)
+    grey, white = (
+        float(np.median((x * feature_gain(x, shot, everything, Apart(0.8, 0.0, paler)))[eyes])) * 255
+        for paler in (0.0, 0.8)
+    )
+    assert grey < 105 and 140 < white < 175
+
+
+def test_what_shines_is_not_multiplied_with_the_tone() -> None:
+    size, everything = 128, Apart(0.8, 0.0, -0.8)
+    skin: F32 = painted((200, 150, 125), (170, 80, 80)).astype(np.float32) / np.float32(255)
+    ys, xs = np.mgrid[:size, :size] / size
+    spot = np.exp(-(((xs - 0.3) / 0.04) ** 2) - ((ys - 0.55) / 0.04) ** 2)[..., None].astype(np.float32)
+    shining, mole, blush = (
+        skin + 0.2 * spot,
+        skin * (1 - 0.5 * spot),
+        skin * (1 + spot * np.array([0.2, 0.1, 0], np.float32)),
+    )
+    made = matte(shining, everything)
+    left = (made - skin).max() / (shining - skin).max()
+    assert np.exp(-0.8) - 0.05 < left < np.exp(-0.8) + 0.2, "as much as there would be had the skin been paler"
+    assert matte(shining, everything, 0.0) is shining and matte(shining, Apart(0.8, 0.0, 0.8)) is shining
+    for other in (skin, mole, blush):
+        np.testing.assert_allclose(matte(other, everything), other, atol=0.02)
+    np.testing.assert_allclose(made[spot[..., 0] < 1e-3], shining[spot[..., 0] < 1e-3], atol=0.02)
 
 
 def test_sharpening_adds_no_colour() -> None:

@@ -31,6 +31,9 @@ FACES = 25  #: of somebody by which it is known how far the colours within the f
 RICH = 1.3  #: how much more than its share of tints a shot counts as, as spectacles and lips differ from face to face
 TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
+SHINE = 0.12  #: reach of the skin that what shines is compared with, as part of the texture's side
+DULL = 0.012  #: how much paler than that, in 0-1, skin is without shining
+SEEN = (12, 200)  #: texels of eyes and of skin that must be seen to compare them
 
 
 @cache
@@ -125,7 +128,8 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
             have, want = (white(x[rows]) for x in (lit, shot))
             ratio = (want + 0.02) / (have + 0.02)
             usual = float(ratio.mean())
-            factor[regions(size)[name]] = np.clip(usual, *WHITES) * np.clip(ratio / usual, 1 - TINTED, 1 + TINTED)
+            limits = WHITES[0], WHITES[1] * np.exp(max(apart.paler, 0))
+            factor[regions(size)[name]] = np.clip(usual, *limits) * np.clip(ratio / usual, 1 - TINTED, 1 + TINTED)
     lips, skin = regions(size)["lips"] & there, (_skin(size) > 0) & there
     tone, tint = LIPS * ramp(apart.tone, TONES), LIPS * apart.coloured
     if lips.sum() >= 12 and skin.sum() >= 12:
@@ -144,11 +148,13 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
 @dataclass(frozen=True, slots=True, eq=False)
 class Tone:
     """The usual colours of somebody's skin and lips in their footage, float32 (3,) 0-1 each. tints: how far colours
-    within the face lie apart, see `_tints`."""
+    within the face lie apart, see `_tints`; whites: how much brighter than the skin the whites of the eyes are, in log,
+    None where they are not seen."""
 
     skin: F32
     lips: F32
     tints: float = 0.0
+    whites: float | None = None
 
     @property
     def redness(self) -> float:
@@ -165,16 +171,26 @@ class Tone:
             usual.append((np.median(colours, axis=0) / 255).astype(np.float32))
         some = slice(None, None, -(-len(textures) // FACES))
         tints = [_tints(x[v > 128]) for x, v in zip(textures[some], visible[some], strict=True) if (v > 128).any()]
-        return cls(usual[0], usual[1], float(np.median(tints)) if tints else 0.0)
+        eyes, plain = (region & (visible > 128) for region in (regions(size)["eyes"], _skin(size) > 0))
+        whites = [
+            float(np.log((white(x[e].astype(np.float32)).mean() + 5) / (np.median(x[s], axis=0).mean() + 5)))
+            for x, e, s in zip(textures, eyes, plain, strict=True)
+            if e.sum() >= SEEN[0] and s.sum() >= SEEN[1]
+        ]
+        skin, lips = usual
+        return cls(skin, lips, float(np.median(tints)) if tints else 0.0, float(np.median(whites)) if whites else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Apart:
     """How two people's skins differ in their footage. tone: log difference of the brightness, 0 or more; tint: norm of
-    the difference of the log colours without their brightness, 0 or more, beyond what the tone explains."""
+    the difference of the log colours without their brightness, 0 or more, beyond what the tone explains. paler: how
+    much paler the second skin is in itself, log difference, below 0 where it is darker: as far as its brightness and
+    that relative to the whites of the eyes agree, as the one depends on the light and the other on what shades eyes."""
 
     tone: float
     tint: float
+    paler: float = 0.0
 
     @property
     def coloured(self) -> float:
@@ -189,10 +205,14 @@ class Apart:
 
     @classmethod
     def of(cls, first: Tone, second: Tone) -> "Apart":
-        """Of two people, in either order."""
-        log = np.log((first.skin + 0.02) / (second.skin + 0.02))
-        tone = float(abs(log.mean()))
-        return cls(tone, max(float(np.linalg.norm(log - log.mean())) - DARKER * min(tone, 1), 0))
+        """Of two people, which only ``paler`` tells apart."""
+        log = np.log((second.skin + 0.02) / (first.skin + 0.02))
+        brighter = float(log.mean())
+        tone, paler = abs(brighter), 0.0
+        if first.whites is not None and second.whites is not None:
+            duller = first.whites - second.whites  # whites beside the second skin than beside the first
+            paler = float(np.sign(brighter) * min(tone, max(duller * np.sign(brighter), 0)))
+        return cls(tone, max(float(np.linalg.norm(log - log.mean())) - DARKER * min(tone, 1), 0), paler)
 
 
 def saturation(seen: U8, visible: U8, actor: Tone, target: Tone) -> float:
@@ -232,6 +252,30 @@ def desaturate(lit: F32, share: float) -> F32:
     chroma = _chroma(lit)
     usual = np.median(chroma[_skin(lit.shape[0]) > 0], axis=0)
     return np.asarray(np.clip(lit * np.exp((share - 1) * (chroma - usual)), 0, 1), np.float32)
+
+
+def matte(lit: F32, apart: Apart, share: float = 1) -> F32:
+    """A texture float32 (S, S, 3) 0-1 in the light of the shot whose skin shines no more than it would if it had been
+    as pale as the actor's; ``share`` of the way there.
+
+    What shines is added to the colour of skin and not multiplied with it, so the gain that makes dark skin pale makes
+    too much of it: as many times as the skin is paler now. It is skin that is both brighter than the skin around and
+    less coloured (dichromatic reflection model, Shafer 1985).
+    """
+    share *= 1 - float(np.exp(min(apart.paler, 0)))
+    if share <= 0:
+        return lit
+    size = lit.shape[0]
+    skin = _skin(size)
+    around = _widely(lit * skin[..., None], SHINE * size) / (_widely(skin, SHINE * size) + 1e-4)[..., None]
+    colour = around / np.maximum(np.linalg.norm(around, axis=2, keepdims=True), 1e-3)
+    # lit = a * colour + b * (1, 1, 1): b by least squares
+    both = colour.sum(2)
+    uncoloured = (lit.sum(2) - both * (lit * colour).sum(2)) / np.maximum(3 - both**2, 1e-2)
+    usual = np.median(uncoloured[skin > 0])
+    shine = np.minimum(uncoloured - usual, (lit - around).mean(2)) - DULL
+    found = share * np.maximum(shine, 0) * blurred(skin, size / 64)
+    return np.asarray(np.maximum(lit - found[..., None], 0), np.float32)
 
 
 def _chroma(colours: npt.NDArray[np.floating[Any]]) -> F32:

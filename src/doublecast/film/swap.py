@@ -11,7 +11,17 @@ import torch
 
 from doublecast.faceset import FaceStore
 from doublecast.film import detail, eyes, features, openings, person, rims, shape, spectacles
-from doublecast.film.colour import Apart, Tone, colour_gain, desaturate, feature_gain, greys, in_light, saturation
+from doublecast.film.colour import (
+    Apart,
+    Tone,
+    colour_gain,
+    desaturate,
+    feature_gain,
+    greys,
+    in_light,
+    matte,
+    saturation,
+)
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.look import PLAIN, Look
 from doublecast.model import occlusion
@@ -265,6 +275,7 @@ class Swapper:
         texture = sharpen(np.clip(coloured * marks, 0, 1).astype(np.float32), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
+        texture = matte(texture, self._apart, look.colour)
         texture = self._whole(texture, 1 + min(match.sharpness, 0) - SHARPENED * max(match.sharpness, 0))
         if self.people.rims is not None:
             shot = rims.Shot(
