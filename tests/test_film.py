@@ -532,8 +532,10 @@ def test_skin_is_pale_in_itself_where_the_whites_of_the_eyes_say_so() -> None:
     paler = Apart.of(dark, pale).paler
     assert 0.7 < paler < 0.85 and Apart.of(pale, dark).paler == pytest.approx(-paler)
     assert Apart.of(dim, pale).paler == pytest.approx(0, abs=0.02), "the same skin in less light"
-    shaded = looking(185, 80)
-    assert Apart.of(pale, shaded).paler == pytest.approx(0, abs=0.03), "eyes in the shade of spectacles"
+    lit = looking(110, 130)
+    assert Apart.of(lit, looking(180, 250)).paler == 0 < Apart.of(lit, looking(180, 150)).paler, (
+        "more light on all of it"
+    )
     faces = painted((180,) * 3, (90,) * 3)[None]
     hidden = Tone.of(faces, np.zeros(faces.shape[:3], np.uint8))
     assert hidden.whites is None and Apart.of(hidden, dark).paler == Apart.of(dark, hidden).paler == 0
@@ -552,10 +554,12 @@ def test_whites_of_eyes_stay_white_in_dark_skin() -> None:
         for paler in (0.0, 0.8)
     )
     assert grey < 105 and 140 < white < 175
+    factor = feature_gain(x, shot, everything, Apart(0.8, 0.0, 0.8))
+    assert factor[~eyes].max() < 1.2, "lids do not glow"
 
 
 def test_what_shines_is_not_multiplied_with_the_tone() -> None:
-    size, everything = 128, Apart(0.8, 0.0, -0.8)
+    size, paler = 128, 0.8
     skin: F32 = painted((200, 150, 125), (170, 80, 80)).astype(np.float32) / np.float32(255)
     ys, xs = np.mgrid[:size, :size] / size
     spot = np.exp(-(((xs - 0.3) / 0.04) ** 2) - ((ys - 0.55) / 0.04) ** 2)[..., None].astype(np.float32)
@@ -564,12 +568,12 @@ def test_what_shines_is_not_multiplied_with_the_tone() -> None:
         skin * (1 - 0.5 * spot),
         skin * (1 + spot * np.array([0.2, 0.1, 0], np.float32)),
     )
-    made = matte(shining, everything)
+    made = matte(shining, paler)
     left = (made - skin).max() / (shining - skin).max()
     assert np.exp(-0.8) - 0.05 < left < np.exp(-0.8) + 0.2, "as much as there would be had the skin been paler"
-    assert matte(shining, everything, 0.0) is shining and matte(shining, Apart(0.8, 0.0, 0.8)) is shining
+    assert matte(shining, 0.0) is shining and matte(shining, -0.8) is shining
     for other in (skin, mole, blush):
-        np.testing.assert_allclose(matte(other, everything), other, atol=0.02)
+        np.testing.assert_allclose(matte(other, paler), other, atol=0.02)
     np.testing.assert_allclose(made[spot[..., 0] < 1e-3], shining[spot[..., 0] < 1e-3], atol=0.02)
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from doublecast.errors import InputError
+from doublecast.film.colour import Apart
 from doublecast.film.composite import blend, lying_before, sharpen
 from doublecast.film.eyes import Irises
 from doublecast.film.features import Missed, Sources
@@ -86,7 +87,7 @@ def swapper() -> Swapper:
     made = Swapper.__new__(Swapper)
     made._network = SimpleNamespace(config=SimpleNamespace(size=SIZE))  # type: ignore[assignment]
     made._detail = made._missed = None
-    made._greys = np.zeros(3, np.float32)
+    made._apart, made._greys = Apart(0.0, 0.0), np.zeros(3, np.float32)
     made.people = SimpleNamespace(irises=SAME, rims=None)  # type: ignore[assignment]
     return made
 

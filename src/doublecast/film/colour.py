@@ -33,7 +33,7 @@ TINTS = 0.02  #: deviation of log colours in a face below which it has one tint
 COLOURFUL = 0.8  #: share of the target's colours below which a shot counts as bleached
 SHINE = 0.12  #: reach of the skin that what shines is compared with, as part of the texture's side
 DULL = 0.012  #: how much paler than that, in 0-1, skin is without shining
-SEEN = (12, 200)  #: texels of eyes and of skin that must be seen to compare them
+SEEN = (12, 200)  #: texels of eyes and of skin that must be seen to compare them, of 128 x 128
 
 
 @cache
@@ -128,7 +128,7 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
             have, want = (white(x[rows]) for x in (lit, shot))
             ratio = (want + 0.02) / (have + 0.02)
             usual = float(ratio.mean())
-            limits = WHITES[0], WHITES[1] * np.exp(max(apart.paler, 0))
+            limits = WHITES[0], WHITES[1] * (np.exp(max(apart.paler, 0)) if name == "eyes" else 1)
             factor[regions(size)[name]] = np.clip(usual, *limits) * np.clip(ratio / usual, 1 - TINTED, 1 + TINTED)
     lips, skin = regions(size)["lips"] & there, (_skin(size) > 0) & there
     tone, tint = LIPS * ramp(apart.tone, TONES), LIPS * apart.coloured
@@ -142,7 +142,11 @@ def feature_gain(lit: F32, seen: U8, visible: U8, apart: "Apart") -> F32:
         most = np.maximum(GLOSS[1] * np.percentile(seen[lips], GLOSS[0], axis=0) / 255, shot_skin)
         glow = lit[around] * (np.exp(change) / np.maximum(most, 1e-3)).astype(np.float32)
         factor[around] /= np.maximum(glow, 1)
-    return np.asarray(cv2.GaussianBlur(factor, (0, 0), size / 64), np.float32)
+    made = cv2.GaussianBlur(factor, (0, 0), size / 64)
+    eyes = regions(size)["eyes"]
+    return np.asarray(
+        np.where(eyes[..., None], made, np.minimum(made, max(WHITES[1], factor[~eyes].max()))), np.float32
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,15 +258,15 @@ def desaturate(lit: F32, share: float) -> F32:
     return np.asarray(np.clip(lit * np.exp((share - 1) * (chroma - usual)), 0, 1), np.float32)
 
 
-def matte(lit: F32, apart: Apart, share: float = 1) -> F32:
-    """A texture float32 (S, S, 3) 0-1 in the light of the shot whose skin shines no more than it would if it had been
-    as pale as the actor's; ``share`` of the way there.
+def matte(lit: F32, paler: float) -> F32:
+    """A texture float32 (S, S, 3) 0-1 in the light of the shot without the shine that gains made of dark skin.
 
     What shines is added to the colour of skin and not multiplied with it, so the gain that makes dark skin pale makes
-    too much of it: as many times as the skin is paler now. It is skin that is both brighter than the skin around and
-    less coloured (dichromatic reflection model, Shafer 1985).
+    too much of it. paler: by how much less dark the skin should have been, in log, see `Apart`; nothing is done below
+    0. What shines is skin that is both brighter than the skin around and less coloured (dichromatic reflection model,
+    Shafer 1985): highlights, and little of what is wider than `SHINE`.
     """
-    share *= 1 - float(np.exp(min(apart.paler, 0)))
+    share = 1 - 1 / min(float(np.exp(paler)), BRIGHTEST)
     if share <= 0:
         return lit
     size = lit.shape[0]

@@ -275,7 +275,7 @@ class Swapper:
         texture = sharpen(np.clip(coloured * marks, 0, 1).astype(np.float32), match.sharpness)
         if self._detail is not None and match.detail > 0:
             texture = detail.apply(texture, self._detail, match.detail)
-        texture = matte(texture, self._apart, look.colour)
+        texture = matte(texture, -look.colour * self._apart.paler)
         texture = self._whole(texture, 1 + min(match.sharpness, 0) - SHARPENED * max(match.sharpness, 0))
         if self.people.rims is not None:
             shot = rims.Shot(
