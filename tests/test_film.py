@@ -126,9 +126,8 @@ def test_footage_of_one_side_makes_nobody_crooked(yaw: float, least: float, most
         faces.append(crooked)
     found = shape.learn(faces).neutral - even.neutral
     uneven = (found - shape.mirrored(found)) / 2
-    whole = (
-        6 * float(np.linalg.norm(even.neutral[33] - even.neutral[263])) / 90 / 2
-    )  # pixels in canonical units, shared
+    pixel = float(np.linalg.norm(even.neutral[33] - even.neutral[263])) / 90  # in canonical units
+    whole = 6 * pixel / 2  # half of it is even
     assert least < uneven[61, 1] / whole < most
 
 

@@ -215,7 +215,7 @@ class Apart:
         tone, paler = abs(brighter), 0.0
         if first.whites is not None and second.whites is not None:
             duller = first.whites - second.whites  # whites beside the second skin than beside the first
-            paler = float(np.sign(brighter) * min(tone, max(duller * np.sign(brighter), 0)))
+            paler = float(np.clip(duller, min(brighter, 0), max(brighter, 0)))
         return cls(tone, max(float(np.linalg.norm(log - log.mean())) - DARKER * min(tone, 1), 0), paler)
 
 

@@ -17,11 +17,8 @@ LIDS = (
     ([466, 388, 387, 386, 385, 384, 398], [249, 390, 373, 374, 380, 381, 382], [467, 260, 259, 257, 258, 286, 414]),
 )  #: upper lid, lower lid below it, and the fold above, for the image-left and image-right eye
 FURTHEST = 0.10  #: how far a point may move, as part of the face's size
-EVEN, TURNED = (
-    0.5,
-    10.0,
-)  #: share of what is uneven that a shape loses at least, and mean yaw of the footage in degrees,
-# to either side, from which on it loses all
+EVEN = 0.5  #: share of what is uneven that a shape loses at least
+TURNED = 10.0  #: mean yaw of the footage in degrees, to either side, from which on it loses all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +43,8 @@ def upright(face: Face) -> F64:
 def learn(faces: Iterable[Face]) -> Shape:
     """The resting shape of a person from many faces: a ridge regression of the mesh on mouth and eye opening, frontal
     faces counting more, read off at a closed mouth and the eyes' usual opening. So it holds for somebody who is never
-    silent in the footage, where a mean or median would have the mouth half open. What is uneven
-    in it counts less: the mesh of a turned head is wrong on one side, and footage may show no other."""
+    silent in the footage, where a mean or median would have the mouth half open. What is uneven in it
+    counts less: the mesh of a turned head is wrong on one side, and footage may show no other."""
     shapes, signs, weight, yaw = [], [], [], []
     for face in faces:
         shapes.append(upright(face))
