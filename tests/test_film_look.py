@@ -21,7 +21,7 @@ from doublecast.film.rims import Rims
 from doublecast.film.spectacles import SIDE
 from doublecast.film.swap import Decoded, Swapper, _Match
 from doublecast.model.space import EDGE, RIM, draw, fade
-from doublecast.types import F32, U8, Frame, Patch, Pose
+from doublecast.types import F32, MESH, U8, Frame, Patch, Pose
 from doublecast.video import composite
 
 SIZE = 128
@@ -37,6 +37,7 @@ def test_defaults_are_inside_the_ranges_and_every_value_says_what_it_does() -> N
         "mouth",
         "eyes",
         "spectacles",
+        "jaw",
         "blend",
     ]
     for setting in settings():
@@ -107,6 +108,7 @@ def shot() -> tuple[Frame, Decoded]:
         drawing,
         people.face(points),
         Openings(0, (0, 0), (0, 0)),
+        np.zeros((MESH, 2), np.float32),
         texture,
         _Match(0.0, gain, 1.0, np.ones_like(gain), 0.4, 0.0, np.zeros(3, np.float32), hand, 0.0),
         1.0,
@@ -246,6 +248,42 @@ def test_spectacles_stay_on_or_come_off(shot: tuple[Frame, Decoded]) -> None:
     on, half, off = (drawn(frame, worn, Look(spectacles=s))[there].mean() for s in (1, 0.5, 0))
     assert off == pytest.approx(without, abs=0.5)
     assert on == pytest.approx(without / 4, rel=0.1) and half == pytest.approx(without / 2, rel=0.1)
+
+
+def wider(face: Decoded, by: float) -> Decoded:
+    """The same face with cheeks and jaw that lie so many pixels further out."""
+    points = face.face.points[:MESH, :2]
+    outwards = np.sign(points - points.mean(0)) * (by, 0)
+    return replace(face, jaw=np.asarray(outwards * (points[:, 1:] > points[4, 1]), np.float32))
+
+
+def test_the_jaw_is_the_targets_or_the_actors(shot: tuple[Frame, Decoded]) -> None:
+    frame, face = shot
+    plain = drawn(frame, face, Look())
+    wide = wider(face, 8)
+    for look in (Look(jaw=0), Look(jaw=0, blend=0.5)):
+        assert np.array_equal(drawn(frame, wide, look), drawn(frame, face, look))
+    half, full = (np.abs(drawn(frame, wide, Look(jaw=j)).astype(int) - plain).sum() for j in (0.5, 1.0))
+    assert 0 < half < full
+    assert swapper().compose(frame, [wide], Look(blend=0)) == []
+
+
+def test_what_moves_about_a_face_is_the_new_face_beside_it(shot: tuple[Frame, Decoded]) -> None:
+    """Two heads in a frame: the second one's jaw reaches into the first, and brings nobody's old face back."""
+    frame, face = shot
+    bare = replace(face.match, covered=np.zeros((SIZE, SIZE), np.float32), colour=np.ones((SIZE, SIZE, 3), np.float32))
+    green: F32 = np.tile(np.array([0, 1, 0], np.float32), (SIZE, SIZE, 1))
+    first = replace(face, match=bare, texture=green)
+    away = np.array([95, 0, 0], np.float32)
+    moved = draw(face.face.points + away, frame.pixels.shape[:2])
+    assert moved is not None
+    second = wider(replace(first, drawing=moved, face=people.face(face.face.points + away)), 12)
+    red = Frame(np.broadcast_to(np.array([255, 0, 0], np.uint8), frame.pixels.shape).copy(), 0, 0, Fraction(1, 25))
+    both = composite(red.pixels, swapper().compose(red, [first, second]))
+    cheek = both[150:170, 128:150].reshape(-1, 3).mean(0)
+    assert (cheek[1] > 240) and (cheek[0] < 15), "the first face is whole where the second one moves it"
+    alone = swapper().compose(red, [second])
+    assert any(patch.mask[160 - patch.y, 149 - patch.x] for patch in alone if patch.x < 149), "it does reach there"
 
 
 @pytest.mark.parametrize("size", [60.0, 200.0])

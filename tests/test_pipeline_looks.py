@@ -182,12 +182,14 @@ def run(*arguments: object, code: int = 0) -> str:
 
 
 def test_commands(job: Path) -> None:
-    assert "usual: grow 0, feather 1, colour 1, sharpness 0, mouth 1, eyes 1, spectacles 1, blend 1" in run("show", job)
+    assert "usual: grow 0, feather 1, colour 1, sharpness 0, mouth 1, eyes 1, spectacles 1, jaw 1, blend 1" in run(
+        "show", job
+    )
     run("set", job, "--grow", "-0.05", "--sharpness", 0.5)
     run("set", job, "--take", "b", "--from", 10, "--to", 20, "--blend", 0.5)
     found = json.loads(run("set", job, "--take", "a", "--from", 7, "--colour", 0, "--json"))
     plain = {"grow": -0.05, "feather": 1.0, "colour": 1.0, "sharpness": 0.5, "mouth": 1.0}
-    plain |= {"eyes": 1.0, "spectacles": 1.0, "blend": 1.0}
+    plain |= {"eyes": 1.0, "spectacles": 1.0, "jaw": 1.0, "blend": 1.0}
     assert found["usual"] == plain and found["revision"] == 3
     assert found["shots"] == [
         {"take": "a", "from": 7, "to": None, **plain, "colour": 0.0},

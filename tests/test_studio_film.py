@@ -102,6 +102,7 @@ def test_the_state_says_what_is_there_and_what_is_missing(client: Client, folder
         "mouth",
         "eyes",
         "spectacles",
+        "jaw",
         "blend",
     ]
     found = client.get("/api/p/one/shots", params={"take": key(folder)}).json()

@@ -20,7 +20,7 @@ class Converter(Protocol):
     """Replaces faces in the frames of one take, in order; `doublecast.film.swap.Swapper` is one."""
 
     def swap(self, frame: Frame, faces: Sequence[Face]) -> list[Patch]:
-        """The pixels to change in a frame (upright), one patch per face that can be drawn."""
+        """The pixels to change in a frame (upright), one patch over another."""
         ...
 
 

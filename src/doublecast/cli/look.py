@@ -51,6 +51,7 @@ def set_(
     mouth: Annotated[float | None, _option("mouth")] = None,
     eyes: Annotated[float | None, _option("eyes")] = None,
     spectacles: Annotated[float | None, _option("spectacles")] = None,
+    jaw: Annotated[float | None, _option("jaw")] = None,
     blend: Annotated[float | None, _option("blend")] = None,
     json: Json = False,
 ) -> None:
@@ -60,7 +61,7 @@ def set_(
 
     given = {
         "grow": grow, "feather": feather, "colour": colour, "sharpness": sharpness, "mouth": mouth,
-        "eyes": eyes, "spectacles": spectacles, "blend": blend,
+        "eyes": eyes, "spectacles": spectacles, "jaw": jaw, "blend": blend,
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:

@@ -33,8 +33,9 @@ class Look:
     the usual. colour: how far light and colour follow the shot (0: as decoded). sharpness: added to what follows the
     shot. mouth: how much of the actor's teeth and tongue is seen between the lips, else the model's. eyes: how much of
     the actor's eyes between open lids, with irises of the target's colour, else the model's. spectacles: how much is
-    seen of the rims that the target wears, else of those of the actor. blend: opacity of the whole face; at 0 the actor
-    is seen (and the film is labelled all the same).
+    seen of the rims that the target wears, else of those of the actor. jaw: how far the shot about the lower face is
+    moved to where the target's jaw is. blend: opacity of the whole face; at 0 the actor is seen (and the film is
+    labelled all the same).
 
     `settings` has their ranges. Raises InputError for a value out of its range.
     """
@@ -52,6 +53,7 @@ class Look:
     spectacles: float = _setting(
         1.0, 0.0, 1.0, 0.05, "Spectacles before the new face: the target's, else the actor's own; 0: none."
     )
+    jaw: float = _setting(1.0, 0.0, 1.0, 0.05, "The target's jaw, to which the shot is moved; 0: the actor's own.")
     blend: float = _setting(1.0, 0.0, 1.0, 0.05, "Opacity of the new face; 0 shows the actor's own.")
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ class Shape:
     neutral: F64
 
 
-def _rest(face: Face) -> tuple[F64, float, F64, F64]:
+def placed(face: Face) -> tuple[F64, float, F64, F64]:
     """Points (468, 3) in canonical position, and the similarity that brought them there."""
     points = face.points[:MESH].astype(np.float64)
     scale, rotation, shift = similarity(points[RIGID], canonical()[RIGID])
@@ -37,7 +37,7 @@ def _rest(face: Face) -> tuple[F64, float, F64, F64]:
 
 def upright(face: Face) -> F64:
     """The mesh of a face as if the head stood straight and in its usual place, float64 (468, 3), canonical units."""
-    return _rest(face)[0]
+    return placed(face)[0]
 
 
 def learn(faces: Iterable[Face]) -> Shape:
@@ -94,7 +94,7 @@ def reshape(face: Face, actor: Shape, target: Shape) -> F32:
     target: settled in the actor's head, see `settle`. The expression is the offset from the actor's resting shape. Lids
     keep the actor's opening as a share of an open eye, so that a closed eye closes; the face oval stays the actor's.
     """
-    now, scale, rotation, shift = _rest(face)
+    now, scale, rotation, shift = placed(face)
     moved = target.neutral + (now - actor.neutral)
     for upper, lower, fold in LIDS:
         _close(moved, now, actor.neutral, target.neutral, (upper, lower, fold))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from doublecast.faceset import FaceStore
-from doublecast.film import detail, eyes, features, openings, person, rims, shape, spectacles
+from doublecast.film import detail, eyes, features, openings, outline, person, rims, shape, spectacles
 from doublecast.film.colour import (
     Apart,
     Tone,
@@ -32,6 +32,7 @@ from doublecast.model.material import spread
 from doublecast.model.networks import pack
 from doublecast.model.space import Drawing, draw, fade
 from doublecast.types import F32, U8, Face, Frame, Patch
+from doublecast.video.planes import composite
 
 SAMPLES = 800  #: faces that a resting shape is learned from
 STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
@@ -76,12 +77,13 @@ class _Seen:
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
     """A face of a frame with all that does not depend on the look. face: the actor's; openings: what of it stays;
-    texture: float32 (S, S, 3) 0-1 as decoded; lines: its spectacles, see `rims.seen`; exposure: how many times as
-    bright as the shot the texture is, see `developed`."""
+    jaw: how far the frame is moved, see `outline.steps`; texture: float32 (S, S, 3) 0-1 as decoded; lines: its
+    spectacles, see `rims.seen`; exposure: how many times as bright as the shot the texture is, see `developed`."""
 
     drawing: Drawing
     face: Face
     openings: openings.Openings
+    jaw: F32
     texture: F32
     match: _Match
     exposure: float
@@ -180,7 +182,8 @@ class Swapper:
         self._matches = {}
 
     def swap(self, frame: Frame, faces: Sequence[Face], look: Look = PLAIN) -> list[Patch]:
-        """The pixels to change in a frame (upright), one patch per face that can be drawn and is seen."""
+        """The pixels to change in a frame (upright), one patch over another: each face that can be drawn and is seen,
+        and what is moved about it."""
         return self.compose(frame, self.decode(frame, faces), look)
 
     def decode(self, frame: Frame, faces: Sequence[Face]) -> list[Decoded]:
@@ -196,8 +199,15 @@ class Swapper:
 
     def compose(self, frame: Frame, faces: Sequence[Decoded], look: Look = PLAIN) -> list[Patch]:
         """The cheap part of `swap`: the pixels to change in the frame that was given to `decode`."""
-        patches = (self._drawn(frame, face, look) for face in faces)
-        return [patch for patch in patches if patch is not None]
+        patches: list[Patch] = []
+        for face in faces:  # over those before, as what is moved about a face may be another's
+            shot = replace(frame, pixels=composite(frame.pixels, patches)) if patches else frame
+            drawn = self._drawn(shot, face, look)
+            if drawn is not None:
+                jaw = np.float32(look.jaw * look.blend) * face.jaw
+                moved = outline.moved(shot.pixels, drawn, face.drawing.points, jaw, face.face.size)
+                patches += [drawn] if moved is None else [drawn, moved]
+        return patches
 
     def _see(self, faces: Sequence[tuple[Frame, Face]]) -> list[_Seen]:
         """Those faces that can be drawn, unwrapped."""
@@ -235,7 +245,8 @@ class Swapper:
         lines = (
             None if worn is None else rims.seen(worn, frame.pixels, face.drawing, face.face, match.slid, face.exposure)
         )
-        return Decoded(face.drawing, face.face, open_now, texture, match, face.exposure, lines)
+        jaw = outline.steps(face.face, *self.people.shapes)
+        return Decoded(face.drawing, face.face, open_now, jaw, texture, match, face.exposure, lines)
 
     def _sharpness(self, texture: F32, seen: U8, bare: U8) -> float:
         """See `sharpness_difference`. Sharp features leave less to sharpen, but skin is not blurred for them."""

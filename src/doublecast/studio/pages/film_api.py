@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 TITLES = {
     "grow": "Mask size", "feather": "Soft edge", "colour": "Colour match", "sharpness": "Sharpness",
-    "mouth": "Actor's teeth", "eyes": "Actor's eyes", "spectacles": "Spectacles", "blend": "Opacity",
+    "mouth": "Actor's teeth", "eyes": "Actor's eyes", "spectacles": "Spectacles", "jaw": "Target's jaw",
+    "blend": "Opacity",
 }  # fmt: skip
 Changes = Annotated[dict[str, float], Field(max_length=20)]
 KEPT = {"cache-control": "private, max-age=86400, immutable"}  #: a take's key names its content
