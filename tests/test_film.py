@@ -5,6 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import people
 import pytest
@@ -27,7 +28,7 @@ from doublecast.film.colour import (
 from doublecast.film.composite import blend, covered, lying_before, sharpen, sharpness_difference
 from doublecast.film.smooth import smooth
 from doublecast.film.swap import Swapper
-from doublecast.model.space import draw, fade, importance, inside, unwrap
+from doublecast.model.space import draw, fade, importance, inside, sample, unwrap
 from doublecast.types import F32, MESH, U8, Bool, Frame
 
 
@@ -620,3 +621,25 @@ def test_frames_together_are_as_frames_alone(monkeypatch: pytest.MonkeyPatch) ->
             assert one.face.track == other.face.track
             np.testing.assert_array_equal(one.texture, other.texture)
             np.testing.assert_allclose(one.match.colour, other.match.colour, atol=1e-5)
+
+
+def test_a_nose_before_its_cheek_has_a_smooth_edge() -> None:
+    """Texture coordinates jump there from one pixel to the next; nothing else of a face is softened."""
+    across = np.repeat(np.broadcast_to(np.linspace(0, 1, 128, dtype=np.float32), (128, 128))[..., None], 3, axis=2)
+    whole: F32 = np.ones((128, 128), np.float32)
+    found = []
+    for yaw in (0, 40):
+        drawing = draw(people.head(yaw, scale=110), (256, 256))
+        assert drawing is not None
+        patch = blend(np.zeros((256, 256, 3), np.uint8), drawing, np.ascontiguousarray(across), whole)
+        assert patch is not None
+        plain = sample(np.ascontiguousarray(across), drawing.uv, interpolation=cv2.INTER_CUBIC)[..., 0] * 255
+        solid = cv2.erode((drawing.cover == 1).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        pairs = solid[:, 1:] & solid[:, :-1]
+        steps = [
+            float(np.abs(np.diff(x.astype(np.float32), axis=1))[pairs].max()) for x in (plain, patch.pixels[..., 0])
+        ]
+        found.append((*steps, float(np.mean(np.abs(plain - patch.pixels[..., 0])[solid] > 2))))
+    (even, same, changed), (torn, smooth_now, little) = found
+    assert abs(even - same) <= 1 and changed == 0
+    assert torn > 12 and smooth_now < 0.7 * torn and 0 < little < 0.03

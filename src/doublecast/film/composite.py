@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 
 from doublecast.film.colour import blurred
-from doublecast.model.space import BROW_RINGS, Drawing, draw, fade, layout, sample
+from doublecast.model.space import BROW_RINGS, JUMP, Drawing, draw, fade, layout, sample
 from doublecast.types import F32, U8, Patch
 
 FOREIGN = 0.1  #: difference from the actor's own reconstruction, in 0-1, beyond which a texel is not the face
 HOLES = 0.08  #: diameter of holes in what covers a face that are none, as part of the texture's side
 RIMS = 0.07  #: width of what is not thin, as part of the texture's side
 NOSE_TIP = 4  #: mesh point
+LENS = 0.8  #: blur of edges within a face, in pixels
 PATCH = 0.09  #: diameter of the smallest thing before the face, as part of the texture's side
 
 
@@ -109,6 +110,22 @@ def sharpen(texture: F32, amount: float, reach: float = 1.0) -> F32:
     return np.clip(texture + amount * fine, 0, 1).astype(np.float32)
 
 
+def _smooth_edges(pixels: F32, drawing: Drawing) -> F32:
+    """Pixels float32 (h, w, 3) as drawn, smooth where one part of the face hides another, as a nose does a cheek: each
+    pixel there is of the one or of the other, and a lens sees both. In place."""
+    square = np.ones((3, 3), np.uint8)
+    jumps = (cv2.morphologyEx(drawing.uv[..., axis], cv2.MORPH_GRADIENT, square) > JUMP for axis in (0, 1))
+    edge = np.logical_or(*jumps) & (cv2.erode(drawing.cover, square) > 0)
+    rows, columns = np.nonzero(edge)
+    if not len(rows):
+        return pixels
+    around = tuple(slice(max(int(n.min()) - 3, 0), int(n.max()) + 4) for n in (rows, columns))
+    soft = cv2.GaussianBlur(pixels[around], (0, 0), LENS)
+    share = np.minimum(1.5 * cv2.GaussianBlur(edge[around].astype(np.float32), (3, 3), 0), 1)
+    pixels[around] += share[..., None] * (soft - pixels[around])
+    return pixels
+
+
 def blend(
     frame: U8,
     drawing: Drawing,
@@ -130,7 +147,7 @@ def blend(
         alpha = alpha * (1 - kept)
     height, width = alpha.shape
     under = frame[drawing.y : drawing.y + height, drawing.x : drawing.x + width]
-    over = sample(texture, drawing.uv, interpolation=cv2.INTER_CUBIC) * 255
+    over = _smooth_edges(sample(texture, drawing.uv, interpolation=cv2.INTER_CUBIC) * 255, drawing)
     if own is not None:
         over += own[1][..., None] * (own[0] - over)
     if lines is not None:
