@@ -1,14 +1,16 @@
 """What lies before a face: the network that finds it, and what becomes of the texels."""
 
 from importlib.resources import as_file, files
+from typing import Any
 
 import cv2
 import numpy as np
+import people
 import pytest
 import torch
 
 from doublecast.faces.track import FaceTracker
-from doublecast.model import occlusion
+from doublecast.model import material, occlusion
 from doublecast.model.networks import pack
 from doublecast.model.space import (
     BROW_RINGS,
@@ -18,6 +20,7 @@ from doublecast.model.space import (
     fade,
     filled,
     importance,
+    inside,
     layout,
     unwrap,
 )
@@ -257,8 +260,8 @@ def test_a_wall_beside_a_cheek_is_found_and_a_blush_is_none(colour: tuple[float,
     skin[:, 70:110, :14] = torch.tensor(colour)[:, None, None]
     seen = torch.full((1, 1, SIDE, SIDE), 200, dtype=torch.uint8)
     odd = occlusion._odd_rim(pack(skin[None], seen))[0, 0, 35:50]
-    inside = torch.from_numpy(depth(SIDE // 2) > 0)[35:50]
-    assert (odd[inside].max() > 0.9) if found else (odd.max() < 0.1)
+    face = torch.from_numpy(depth(SIDE // 2) > 0)[35:50]
+    assert (odd[face].max() > 0.9) if found else (odd.max() < 0.1)
 
 
 def test_what_is_filled_has_no_edge() -> None:
@@ -277,6 +280,51 @@ def test_what_is_filled_has_no_edge() -> None:
     slightly = torch.full_like(visible, 20)
     _, taught = occlusion.fill(x, slightly, slightly - 2)
     assert taught.max() < 40, "what is hardly seen is not taught more for being covered a little"
+
+
+def from_one_side(faces: int, *, well: int = 0) -> tuple[U8, U8]:
+    """Textures (N, S, S, 3) of even skin whose right cheek is a green wall, and visibility (N, S, S), by which the
+    cheek is hardly seen; but in so many faces well."""
+    shown = np.full((faces, SIDE, SIDE, 3), (200, 150, 120), np.uint8)
+    seen = np.repeat(inside(SIDE)[None], faces, 0)
+    shown[well:, :, 108:] = (60, 160, 70)
+    seen[well:, :, 108:] = np.minimum(seen[well:, :, 108:], 60)
+    return shown, seen
+
+
+def test_a_side_that_is_never_seen_well_is_known() -> None:
+    cheek = (slice(56, 64), slice(112, 120))
+    for faces, well, unknown in ((100, 0, 1.0), (100, 1, 1.0), (100, 20, 0.0), (1, 0, 1.0), (3000, 300, 0.0)):
+        _, seen = from_one_side(faces, well=well)
+        found = occlusion.other_side(torch.from_numpy(seen)[:, None])[0, 0]
+        assert found[cheek].min() == found[cheek].max() == unknown
+        assert not found[:, :100].any()
+    _, seen = from_one_side(10)
+    both = np.minimum(seen, seen[:, :, ::-1])
+    assert not occlusion.other_side(torch.from_numpy(both)[:, None]).any(), "there is nothing to go by"
+    lips = filled([MOUTH_RING], SIDE) > 0
+    half = np.full((10, SIDE, SIDE), 255, np.uint8)
+    half[:, :, SIDE // 2 :] = 40
+    hidden = occlusion.other_side(torch.from_numpy(half)[:, None])[0, 0].numpy()
+    there = (inside(SIDE) > 0) & (np.arange(SIDE) >= SIDE // 2)
+    assert not hidden[lips].any() and hidden[there].mean() > 0.7 and not hidden[~there].any()
+
+
+def test_it_learns_from_the_side_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, seen = from_one_side(12)
+    face = people.face(people.head())
+    found = [(face, *pair) for pair in zip(shown, seen, strict=True)]
+    monkeypatch.setattr(material, "textures_of", lambda *_: iter(found))
+    monkeypatch.setattr(occlusion, "coverage", lambda _, visible: torch.zeros_like(visible))
+    store: Any = None
+    textures, visible, taught = material.unwrapped(store, np.arange(12), SIDE)
+    cheek = (..., slice(56, 64), slice(112, 120))
+    skin = torch.tensor([200, 150, 120])[None, :, None, None]
+    assert (textures[cheek].int() - skin).abs().max() < 12
+    assert not visible[cheek].any() and bool((taught[cheek] == round(255 * occlusion.FILLED)).all())
+    front = (..., slice(56, 64), slice(40, 60))
+    assert (textures[front].int() - skin).abs().max() <= 1
+    assert bool((taught[front] > 200).all())
 
 
 @pytest.mark.parametrize(("shine", "found_there"), [(0.0, True), (0.5, False)], ids=["even", "shiny"])

@@ -91,7 +91,8 @@ def textures_of(store: FaceStore, ids: I64, size: int) -> Iterator[tuple[Face, U
 
 def unwrapped(store: FaceStore, ids: I64, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Textures uint8 (N, 3, S, S) of one person's faces, see `exposure`, visibility uint8 (N, 1, S, S), in which what
-    something covers is hidden, and how much each texel counts in training, uint8 (N, 1, S, S): see `occlusion.fill`."""
+    something covers or no face shows well is hidden, and how much each texel counts in training, uint8 (N, 1, S, S):
+    see `occlusion.fill` and `other_side`."""
     shown = np.empty((len(ids), size, size, 3), np.uint8)
     visible = np.empty((len(ids), size, size), np.uint8)
     for row, (_, *found) in enumerate(textures_of(store, ids, size)):
@@ -99,7 +100,9 @@ def unwrapped(store: FaceStore, ids: I64, size: int) -> tuple[Tensor, Tensor, Te
     pictures = torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
     seen = torch.from_numpy(visible)[:, None]
     bare = occlusion.bare(seen, occlusion.usual(occlusion.coverage(pictures, seen)))
-    filled, taught = occlusion.fill(pictures, seen, bare)
+    unknown = occlusion.other_side(bare)
+    bare = (bare * (1 - unknown)).round().to(torch.uint8)
+    filled, taught = occlusion.fill(pictures, torch.maximum(seen, (255 * unknown).round().to(torch.uint8)), bare)
     return filled, bare, taught
 
 

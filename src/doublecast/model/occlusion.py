@@ -19,7 +19,7 @@ from torch.nn import functional as F  # noqa: N812
 from doublecast.model.device import precise
 from doublecast.model.networks import Down, Residual, Up, pack
 from doublecast.model.prior import read
-from doublecast.model.space import BROW_RINGS, EYE_RINGS, depth, filled, importance, inside, layout
+from doublecast.model.space import BROW_RINGS, EYE_RINGS, MOUTH_RING, depth, filled, importance, inside, layout
 from doublecast.types import F32, U8, Bool
 
 SIDE = 128  #: of the textures that the network sees
@@ -45,6 +45,11 @@ REDDER = (0.02, 0.05)  #: the same of how much more than the mean its darkest ch
 LASHES = (0.04, 0.09)  #: distance from the eyes up to which dark texels are lashes, and from which they may be hair
 BROW = 0.04  #: reach of a brow beyond its ring, as part of the texture's side
 OWN = (0.3, 0.6)  #: share of a brow that must be uncovered for the rest not to be the other one's, and surely not
+MANY = 300  #: of a person's faces that are asked what they show, or a few more
+OFTEN = 0.97  #: quantile of how well a person's faces show a texel, by which it is seen or not
+LITTLE = (0.35, 0.6)  #: that quantile up to which it is not, and from which it is
+MUCH = (0.5, 0.8)  #: the same of its mirror image
+CORNERS = 0.06  #: reach of lips that move, as part of the texture's side: the other half of a mouth does something else
 FILLED = 0.4  #: how much a covered texel that was filled counts in training
 BATCH = 32  #: textures that are looked at together
 
@@ -205,6 +210,17 @@ def bare(visible: Tensor, covered: Tensor) -> Tensor:
     reach = 2 * round(RIM * visible.shape[-1]) + 1
     grown = F.max_pool2d(covered.float(), reach, stride=1, padding=reach // 2)
     return (visible.float() * (1 - grown / 255)).round().to(torch.uint8)
+
+
+def other_side(seen: Tensor) -> Tensor:
+    """Where all of one person's faces, visibility uint8 (N, 1, S, S), show little of the skin and of its mirror image
+    much, float32 (1, 1, S, S) 0-1: at such an edge the mesh lies on the background as soon as on a cheek."""
+    seen = seen[:: max(1, len(seen) // MANY)]
+    best = seen.kthvalue(round(OFTEN * (len(seen) - 1)) + 1, dim=0, keepdim=True).values / 255
+    little, much = (((best - low) / (high - low)).clamp(0, 1) for low, high in (LITTLE, MUCH))
+    size = seen.shape[-1]
+    skin = (inside(size) > 0) & (filled([MOUTH_RING], size, round(CORNERS * size)) == 0)
+    return (1 - little) * much.flip(3) * torch.from_numpy(skin)
 
 
 def fill(textures: Tensor, visible: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
