@@ -1,7 +1,5 @@
 """The target's jaw: what is about the lower face moves, and nothing else."""
 
-from dataclasses import replace
-
 import numpy as np
 import people
 import pytest
@@ -36,7 +34,7 @@ def lines() -> U8:
 
 def moved(step: F32, points: F32, frame: U8, patch: Patch | None = None, size: float | None = None) -> U8:
     patch = patch or drawn()
-    over = outline.moved(frame, patch, points[:MESH], step, size or people.face(points).size)
+    over = outline.moved(composite(frame, [patch]), points[:MESH], step, size or people.face(points).size)
     return composite(frame, [patch] if over is None else [patch, over])
 
 
@@ -91,15 +89,58 @@ def test_what_was_drawn_moves_along() -> None:
 
 def test_nothing_moves_for_the_same_jaw() -> None:
     points = people.head()
-    assert outline.moved(lines(), drawn(), points[:MESH], np.zeros((MESH, 2), np.float32), 100) is None
+    assert outline.moved(lines(), points[:MESH], np.zeros((MESH, 2), np.float32), 100) is None
 
 
-@pytest.mark.parametrize("to", [(0, 0), (250, 250), (-60, 120), (120, 300), (-900, -900), (4000, 0)])
-def test_faces_at_the_frame_s_edge_and_beyond(to: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("to", "seen"),
+    [
+        ((0, 0), True),
+        ((350, 250), True),
+        ((-30, 120), True),
+        ((120, 330), True),
+        ((180, -60), True),
+        ((180, 700), False),
+        ((-900, -900), False),
+        ((4000, 0), False),
+    ],
+)
+def test_faces_at_the_frame_s_edge_and_beyond(to: tuple[int, int], seen: bool) -> None:
     points = people.head(centre=to)
     step = outline.steps(people.face(points), *shapes(0.1))
-    patch = replace(drawn(), x=max(to[0], 0), y=max(to[1], 0))
-    over = outline.moved(lines(), patch, points[:MESH], step, people.face(points).size)
+    over = outline.moved(lines(), points[:MESH], step, people.face(points).size)
+    assert (over is not None) == seen
     if over is not None:
         assert over.x >= 0 and over.y >= 0
         assert over.x + over.mask.shape[1] <= SIDE and over.y + over.mask.shape[0] <= SIDE
+
+
+def test_a_chin_that_leaves_the_frame_moves_the_rest_all_the_same() -> None:
+    points = people.head()
+    step = outline.steps(people.face(points), *shapes(0.1))
+    whole = moved(step, points, lines())
+    cut = round(float(points[CHIN, 1])) - 10
+    assert np.abs(moved(step, points, lines()[:cut])[: cut - 12].astype(int) - whole[: cut - 12]).max() <= 1
+
+
+def test_what_is_about_a_head_that_hardly_moves_hardly_moves() -> None:
+    """By less than the head itself, with no steps of pixels or of the grid."""
+    points = people.head(scale=110)
+    face = people.face(points)
+    step = outline.steps(face, *shapes(0.1))
+    found = []
+    for k in range(8):
+        shift = np.array([0.37, 0.53], np.float32) * k
+        corner, (across, down) = outline._movements(points[:MESH, :2] + step + shift, step, face.size)
+        assert corner - shift == pytest.approx(outline._movements(points[:MESH, :2] + step, step, face.size)[0])
+        found.append(np.stack([across, down]))
+    assert np.std(found, axis=0).max() < 0.01
+    x, y = (points[CHIN, :2] + step[CHIN] + (0, 8)).round().astype(int)
+    wave = np.rint(120 + 100 * np.sin(np.arange(SIDE) / 12))[:, None, None].astype(np.uint8)
+    frame = np.broadcast_to(wave, (SIDE, SIDE, 3)).copy()
+    moving = []
+    for k in range(8):
+        patch = outline.moved(frame, points[:MESH, :2] + np.array([0.37, 0], np.float32) * k, step, face.size)
+        assert patch is not None
+        moving.append(float(patch.pixels[y - patch.y, x - patch.x, 0]))
+    assert np.ptp(moving) <= 3, "a head that moves to the side leaves a picture of rows as it is"

@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 
 from doublecast.film.colour import blurred
-from doublecast.model.space import BROW_RINGS, JUMP, Drawing, draw, fade, layout, sample
+from doublecast.model.space import BROW_RINGS, EYE_RINGS, JUMP, MOUTH_RING, Drawing, draw, fade, filled, layout, sample
 from doublecast.types import F32, U8, Patch
 
 FOREIGN = 0.1  #: difference from the actor's own reconstruction, in 0-1, beyond which a texel is not the face
 HOLES = 0.08  #: diameter of holes in what covers a face that are none, as part of the texture's side
 RIMS = 0.07  #: width of what is not thin, as part of the texture's side
 NOSE_TIP = 4  #: mesh point
+PIXELS = 6.0  #: times the usual distance of pixels in the texture, that a jump is at least, so in small faces, too
 LENS = 0.8  #: blur of edges within a face, in pixels
 PATCH = 0.09  #: diameter of the smallest thing before the face, as part of the texture's side
 
@@ -110,12 +111,21 @@ def sharpen(texture: F32, amount: float, reach: float = 1.0) -> F32:
     return np.clip(texture + amount * fine, 0, 1).astype(np.float32)
 
 
+@cache
+def _opens() -> U8:
+    """Mouth and eyes with their rims, uint8 (128, 128) 0 or 1: closed, their two sides lie far apart in the texture."""
+    return filled([MOUTH_RING, *EYE_RINGS], 128, 4)
+
+
 def _smooth_edges(pixels: F32, drawing: Drawing) -> F32:
     """Pixels float32 (h, w, 3) as drawn, smooth where one part of the face hides another, as a nose does a cheek: each
-    pixel there is of the one or of the other, and a lens sees both. In place."""
+    pixel there is of the one or of the other, and a lens sees both. In place. Not between lips or lids."""
     square = np.ones((3, 3), np.uint8)
-    jumps = (cv2.morphologyEx(drawing.uv[..., axis], cv2.MORPH_GRADIENT, square) > JUMP for axis in (0, 1))
+    limit = max(JUMP, PIXELS / max(drawing.cover.shape))
+    jumps = (cv2.morphologyEx(drawing.uv[..., axis], cv2.MORPH_GRADIENT, square) > limit for axis in (0, 1))
     edge = np.logical_or(*jumps) & (cv2.erode(drawing.cover, square) > 0)
+    opens = _opens()
+    edge[edge] = opens[tuple((drawing.uv[edge][:, ::-1] * (len(opens) - 1)).astype(int).T)] == 0
     rows, columns = np.nonzero(edge)
     if not len(rows):
         return pixels

@@ -5,19 +5,16 @@ is the same in every frame but for the pose, so what is moved is as calm as the 
 skull under the hair is the actor's. Around the face the movement fades out, as in any local warp (Gustafsson 1993).
 """
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 
 from doublecast.faces.geometry import OVAL, canonical
 from doublecast.film.shape import FURTHEST, Shape, freedom, placed
-from doublecast.types import F32, U8, Face, Patch
-from doublecast.video.planes import composite
+from doublecast.types import F32, F64, U8, Face, Patch
 
 LOWER = (-0.3, 0.0)  #: canonical height (below the eyes, above the tip of the nose) where it begins, and is whole
 FADES = 0.3  #: how far from the outline nothing moves any more, as part of the face's size
-CELLS = 64  #: of the larger side of what is moved, in which movements are worked out: they are smooth
+CELL = 0.02  #: of the grid in which movements are worked out, as part of the face's size: they are smooth
 NEAR = 0.05  #: reach over which movements of mesh points are averaged, as part of the face's size
 REACHES = ((1, 1.0), (3, 0.02), (9, 1e-9))  #: times this reach, and how much it counts: further ones where no point is
 # near
@@ -30,53 +27,78 @@ def steps(face: Face, actor: Shape, target: Shape) -> F32:
     target: settled in the actor's head, see `settle`.
     """
     _, scale, rotation, _ = placed(face)
-    step = ((target.neutral - actor.neutral) @ rotation / scale)[:, :2]
+    step = (target.neutral - actor.neutral) @ rotation / scale
     length = np.linalg.norm(step, axis=1, keepdims=True)
     step *= np.minimum(1, FURTHEST * face.size / np.maximum(length, 1e-9))
     lower = np.clip((canonical()[:, 1:2] - LOWER[0]) / (LOWER[1] - LOWER[0]), 0, 1)
-    return np.asarray(lower * (1 - freedom()) * step, np.float32)
+    return np.asarray(lower * (1 - freedom()) * step[:, :2], np.float32)
 
 
-def moved(frame: U8, patch: Patch, points: F32, step: F32, size: float) -> Patch | None:
-    """What changes about a face that was drawn, to be put over it; None where nothing moves.
+def moved(shot: U8, points: F32, step: F32, size: float) -> Patch | None:
+    """What changes about a face that was drawn through a mesh float32 (468, 2 or 3) into a shot uint8 (H, W, 3), to be
+    put over it; None where nothing moves.
 
-    patch: what was drawn over the frame uint8 (H, W, 3), through a mesh float32 (468, 2 or 3) in its pixels. step: of
-    its points, see `steps`. size: of the face, in pixels.
+    step: of the mesh's points, see `steps`. size: of the face, in pixels.
     """
-    there = points[:, :2] + step
-    far = np.abs(step).max(1) > LEAST
-    if not far.any():
+    if np.abs(step).max() <= LEAST:
         return None
-    reach = FADES * size
-    left, top = np.maximum(np.floor(there[far].min(0) - reach).astype(int), 0)
-    right, bottom = np.minimum(np.ceil(there[far].max(0) + reach).astype(int) + 1, frame.shape[1::-1])
+    cell = CELL * size
+    corner, grid = _movements(points[:, :2] + step, step, size)
+    rows, columns = np.nonzero(np.maximum(*np.abs(grid)) > LEAST)
+    if not len(rows):
+        return None
+    low, high = (f([columns, rows], axis=1) for f in (np.min, np.max))
+    left, top = np.maximum(np.floor(corner + cell * (low - 1)), 0).astype(int).tolist()
+    right, bottom = np.minimum(np.ceil(corner + cell * (high + 1)) + 1, shot.shape[1::-1]).astype(int).tolist()
     if right - left < 2 or bottom - top < 2:
         return None
-    drawn = replace(patch, x=patch.x - int(left), y=patch.y - int(top))
-    shot = composite(frame[top:bottom, left:right], [drawn])
-    across, down = _movements(there - (left, top), step, size, (int(right - left), int(bottom - top)))
-    moves = (np.abs(across) > LEAST) | (np.abs(down) > LEAST)
     x, y = (np.arange(n, dtype=np.float32) for n in (right - left, bottom - top))
-    warped = cv2.remap(shot, x - across, y[:, None] - down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return Patch(int(left), int(top), np.asarray(warped, np.uint8), moves) if moves.any() else None
+    into = np.array([[1 / cell, 0, (left - corner[0]) / cell], [0, 1 / cell, (top - corner[1]) / cell]])
+    across, down = (
+        cv2.warpAffine(part, into, (len(x), len(y)), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) for part in grid
+    )
+    moves = (np.abs(across) > LEAST) | (np.abs(down) > LEAST)
+    warped = cv2.remap(
+        shot[top:bottom, left:right], x - across, y[:, None] - down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return Patch(left, top, np.asarray(warped, np.uint8), moves) if moves.any() else None
 
 
-def _movements(points: F32, step: F32, size: float, shape: tuple[int, int]) -> list[F32]:
-    """How far each pixel of a box came from the left and from above, float32 (h, w) each, by where mesh points came
-    from that are now at float32 (468, 2) in it. shape: (width, height) of the box."""
-    scale = CELLS / max(shape)
-    width, height = (max(2, round(side * scale)) for side in shape)
-    cells = (points + 0.5) * (width / shape[0], height / shape[1]) - 0.5
-    at = np.round(cells).astype(int)
-    inside = ((at >= 0) & (at < (width, height))).all(1)
+def _movements(points: F32, step: F32, size: float) -> tuple[F64, tuple[F32, F32]]:
+    """How far what is about a face came from the left and from above, float32 (h, w) each, on a grid whose first place
+    is at float64 (2,), frame pixels, and whose others lie `CELL` apart: by where mesh points came from that are now at
+    float32 (468, 2). It moves with the face and not in steps of pixels or cells."""
+    cell = CELL * size
+    corner = points.min(0).astype(np.float64) - FADES * size - cell
+    width, height = np.ceil((points.max(0) + FADES * size + cell - corner) / cell).astype(int) + 1
+    at = (points - corner) / cell
+    first = np.floor(at).astype(int)
     known = np.zeros((height, width, 3), np.float32)
-    np.add.at(known, (at[inside, 1], at[inside, 0]), np.column_stack([step, np.ones(len(step), np.float32)])[inside])
-    near = NEAR * size * scale
-    spread = [cv2.GaussianBlur(known, (0, 0), reach * near, borderType=cv2.BORDER_CONSTANT) for reach, _ in REACHES]
-    mean = np.sum([share * part for part, (_, share) in zip(spread, REACHES, strict=True)], axis=0)
-    face = np.ones((height, width), np.uint8)
-    cv2.fillPoly(face, [np.round(cv2.convexHull(cells[OVAL].astype(np.float32))).astype(np.int32)], 0)
-    away = np.clip(1 - cv2.distanceTransform(face, cv2.DIST_L2, 5) / (FADES * size * scale), 0, 1)
-    fading = away * away * (3 - 2 * away)
-    fading /= np.maximum(mean[..., 2], 1e-20)
-    return [cv2.resize(mean[..., axis] * fading, shape, interpolation=cv2.INTER_LINEAR) for axis in (0, 1)]
+    values = np.column_stack([step, np.ones(len(step), np.float32)])
+    for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        share = np.abs(1 - np.array([right, below]) - (at - first)).prod(1, keepdims=True)
+        np.add.at(known, (first[:, 1] + below, first[:, 0] + right), values * share)
+    reaches = [(times * NEAR / CELL, share) for times, share in REACHES]
+    mean = np.sum(
+        [share * cv2.GaussianBlur(known, (0, 0), reach, borderType=cv2.BORDER_CONSTANT) for reach, share in reaches],
+        axis=0,
+    )
+    fading = np.clip(1 - _outside(at, width, height) * CELL / FADES, 0, 1)
+    fading = (fading * fading * (3 - 2 * fading) / np.maximum(mean[..., 2], 1e-20)).astype(np.float32)
+    return corner, (mean[..., 0] * fading, mean[..., 1] * fading)
+
+
+def _outside(cells: F64, width: int, height: int) -> F32:
+    """How far each place of a grid lies outside the convex hull of a face's outline, float32 (h, w), in cells: beyond
+    that of the hull's edges which it is furthest from. Below 0 inside. cells: the mesh in the grid, (468, 2)."""
+    hull = cv2.convexHull(cells[OVAL].astype(np.float32))[:, 0].astype(np.float64)
+    along = np.roll(hull, -1, axis=0) - hull
+    length = np.linalg.norm(along, axis=1)
+    hull, along = hull[length > 1e-6], along[length > 1e-6]
+    normal = np.stack([along[:, 1], -along[:, 0]], 1) / np.linalg.norm(along, axis=1, keepdims=True)
+    offset = (normal * hull).sum(1)
+    if (normal @ hull.mean(0) - offset).mean() > 0:  # the other way round
+        normal, offset = -normal, -offset
+    x, y = np.arange(width), np.arange(height)[:, None, None]
+    beyond = x[:, None] * normal[:, 0] + (y * normal[:, 1] - offset)
+    return np.asarray(beyond.max(2), np.float32)

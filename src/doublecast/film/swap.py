@@ -199,14 +199,12 @@ class Swapper:
 
     def compose(self, frame: Frame, faces: Sequence[Decoded], look: Look = PLAIN) -> list[Patch]:
         """The cheap part of `swap`: the pixels to change in the frame that was given to `decode`."""
-        patches: list[Patch] = []
-        for face in faces:  # over those before, as what is moved about a face may be another's
-            shot = replace(frame, pixels=composite(frame.pixels, patches)) if patches else frame
-            drawn = self._drawn(shot, face, look)
-            if drawn is not None:
-                jaw = np.float32(look.jaw * look.blend) * face.jaw
-                moved = outline.moved(shot.pixels, drawn, face.drawing.points, jaw, face.face.size)
-                patches += [drawn] if moved is None else [drawn, moved]
+        drawn = [(face, patch) for face in faces if (patch := self._drawn(frame, face, look)) is not None]
+        patches = [patch for _, patch in drawn]
+        for face, _ in drawn:  # over all of them, as what is moved about a face may be another's
+            jaw = np.float32(look.jaw * look.blend) * face.jaw
+            moved = outline.moved(composite(frame.pixels, patches), face.drawing.points, jaw, face.face.size)
+            patches += [] if moved is None else [moved]
         return patches
 
     def _see(self, faces: Sequence[tuple[Frame, Face]]) -> list[_Seen]:

@@ -45,7 +45,7 @@ REDDER = (0.02, 0.05)  #: the same of how much more than the mean its darkest ch
 LASHES = (0.04, 0.09)  #: distance from the eyes up to which dark texels are lashes, and from which they may be hair
 BROW = 0.04  #: reach of a brow beyond its ring, as part of the texture's side
 OWN = (0.3, 0.6)  #: share of a brow that must be uncovered for the rest not to be the other one's, and surely not
-MANY = 300  #: of a person's faces that are asked what they show, or a few more
+MANY = 300  #: of a person's faces that are asked what they show, at most
 OFTEN = 0.97  #: quantile of how well a person's faces show a texel, by which it is seen or not
 LITTLE = (0.35, 0.6)  #: that quantile up to which it is not, and from which it is
 MUCH = (0.5, 0.8)  #: the same of its mirror image
@@ -215,11 +215,12 @@ def bare(visible: Tensor, covered: Tensor) -> Tensor:
 def other_side(seen: Tensor) -> Tensor:
     """Where all of one person's faces, visibility uint8 (N, 1, S, S), show little of the skin and of its mirror image
     much, float32 (1, 1, S, S) 0-1: at such an edge the mesh lies on the background as soon as on a cheek."""
-    seen = seen[:: max(1, len(seen) // MANY)]
+    seen = seen[:: -(-len(seen) // MANY)]
     best = seen.kthvalue(round(OFTEN * (len(seen) - 1)) + 1, dim=0, keepdim=True).values / 255
     little, much = (((best - low) / (high - low)).clamp(0, 1) for low, high in (LITTLE, MUCH))
     size = seen.shape[-1]
-    skin = (inside(size) > 0) & (filled([MOUTH_RING], size, round(CORNERS * size)) == 0)
+    moving = filled([MOUTH_RING], size, round(CORNERS * size)) | (importance(size) > 2.5)  # eyes look elsewhere
+    skin = (inside(size) > 0) & (moving == 0)
     return (1 - little) * much.flip(3) * torch.from_numpy(skin)
 
 

@@ -27,7 +27,8 @@ SKIN_HIDDEN, SKIN_SEEN = -0.05, 0.15  #: the same for a single triangle
 EDGE = (0.015, 0.1)  #: depth inside the oval, in texture coordinates, where a drawn face begins, and where it is whole
 RIM, NARROWEST = 0.012, 0.025  #: least depth at which an edge may begin, and its least width
 AROUND = 0.09  #: reach of "around", in texture coordinates
-JUMP = 0.04  #: difference of texture coordinates two pixels apart beyond which they may show different parts of a head
+JUMP = 0.04  #: difference of texture coordinates two pixels apart beyond which they may show different parts of a
+# head; see `composite`, too
 EYE_RINGS = (
     [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
     [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249],

@@ -28,7 +28,7 @@ from doublecast.types import Face, Frame, Patch
 from doublecast.video import Reader, Take, TakeInfo, probe
 from doublecast.video.segments import PLACING
 
-CONVERTER = 18  #: raise it when films would come out differently from the same inputs
+CONVERTER = 19  #: raise it when films would come out differently from the same inputs
 LEAD_IN = 60  #: frames before a resumed position that smoothing looks at again
 TOGETHER = 4  #: frames whose faces the networks see at once
 CRF = 16

@@ -141,7 +141,8 @@ class FilmPreview:
         words = self._placed(label.for_pictures(), take).patch(frame.pixels, patches, seconds=since)
         assert words is not None
         after = composite(frame.pixels, [*patches, words])
-        return Pair(frame.pixels, after, len(patches), time.perf_counter() - begin)
+        replaced = len(self._shown.faces) if patches else 0
+        return Pair(frame.pixels, after, replaced, time.perf_counter() - begin)
 
     def _placed(self, label: Label, take: str) -> Label:
         """The label where it lies in the film of this take."""
