@@ -32,9 +32,9 @@ def lines() -> U8:
     return np.repeat(np.broadcast_to(rows, (SIDE, SIDE))[..., None], 3, axis=2).astype(np.uint8)
 
 
-def moved(step: F32, points: F32, frame: U8, patch: Patch | None = None, size: float | None = None) -> U8:
+def moved(step: F32, points: F32, frame: U8, patch: Patch | None = None) -> U8:
     patch = patch or drawn()
-    over = outline.moved(composite(frame, [patch]), points[:MESH], step, size or people.face(points).size)
+    over = outline.moved(frame, [patch], points[:MESH], step, people.face(points).size)
     return composite(frame, [patch] if over is None else [patch, over])
 
 
@@ -89,7 +89,7 @@ def test_what_was_drawn_moves_along() -> None:
 
 def test_nothing_moves_for_the_same_jaw() -> None:
     points = people.head()
-    assert outline.moved(lines(), points[:MESH], np.zeros((MESH, 2), np.float32), 100) is None
+    assert outline.moved(lines(), [], points[:MESH], np.zeros((MESH, 2), np.float32), 100) is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_nothing_moves_for_the_same_jaw() -> None:
 def test_faces_at_the_frame_s_edge_and_beyond(to: tuple[int, int], seen: bool) -> None:
     points = people.head(centre=to)
     step = outline.steps(people.face(points), *shapes(0.1))
-    over = outline.moved(lines(), points[:MESH], step, people.face(points).size)
+    over = outline.moved(lines(), [], points[:MESH], step, people.face(points).size)
     assert (over is not None) == seen
     if over is not None:
         assert over.x >= 0 and over.y >= 0
@@ -140,7 +140,7 @@ def test_what_is_about_a_head_that_hardly_moves_hardly_moves() -> None:
     frame = np.broadcast_to(wave, (SIDE, SIDE, 3)).copy()
     moving = []
     for k in range(8):
-        patch = outline.moved(frame, points[:MESH, :2] + np.array([0.37, 0], np.float32) * k, step, face.size)
+        patch = outline.moved(frame, [], points[:MESH, :2] + np.array([0.37, 0], np.float32) * k, step, face.size)
         assert patch is not None
         moving.append(float(patch.pixels[y - patch.y, x - patch.x, 0]))
     assert np.ptp(moving) <= 3, "a head that moves to the side leaves a picture of rows as it is"

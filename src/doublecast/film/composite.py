@@ -7,7 +7,19 @@ import cv2
 import numpy as np
 
 from doublecast.film.colour import blurred
-from doublecast.model.space import BROW_RINGS, EYE_RINGS, JUMP, MOUTH_RING, Drawing, draw, fade, filled, layout, sample
+from doublecast.model.space import (
+    BROW_RINGS,
+    EYE_RINGS,
+    JUMP,
+    MOUTH_RING,
+    Drawing,
+    draw,
+    fade,
+    filled,
+    jumps,
+    layout,
+    sample,
+)
 from doublecast.types import F32, U8, Patch
 
 FOREIGN = 0.1  #: difference from the actor's own reconstruction, in 0-1, beyond which a texel is not the face
@@ -120,10 +132,8 @@ def _opens() -> U8:
 def _smooth_edges(pixels: F32, drawing: Drawing) -> F32:
     """Pixels float32 (h, w, 3) as drawn, smooth where one part of the face hides another, as a nose does a cheek: each
     pixel there is of the one or of the other, and a lens sees both. In place. Not between lips or lids."""
-    square = np.ones((3, 3), np.uint8)
     limit = max(JUMP, PIXELS / max(drawing.cover.shape))
-    jumps = (cv2.morphologyEx(drawing.uv[..., axis], cv2.MORPH_GRADIENT, square) > limit for axis in (0, 1))
-    edge = np.logical_or(*jumps) & (cv2.erode(drawing.cover, square) > 0)
+    edge = (jumps(drawing.uv) > limit) & (cv2.erode(drawing.cover, np.ones((3, 3), np.uint8)) > 0)
     opens = _opens()
     edge[edge] = opens[tuple((drawing.uv[edge][:, ::-1] * (len(opens) - 1)).astype(int).T)] == 0
     rows, columns = np.nonzero(edge)

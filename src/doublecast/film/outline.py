@@ -5,12 +5,16 @@ is the same in every frame but for the pose, so what is moved is as calm as the 
 skull under the hair is the actor's. Around the face the movement fades out, as in any local warp (Gustafsson 1993).
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
 from doublecast.faces.geometry import OVAL, canonical
-from doublecast.film.shape import FURTHEST, Shape, freedom, placed
+from doublecast.film.shape import Shape, freedom, limited, placed
 from doublecast.types import F32, F64, U8, Face, Patch
+from doublecast.video.planes import composite
 
 LOWER = (-0.3, 0.0)  #: canonical height (below the eyes, above the tip of the nose) where it begins, and is whole
 FADES = 0.3  #: how far from the outline nothing moves any more, as part of the face's size
@@ -27,18 +31,16 @@ def steps(face: Face, actor: Shape, target: Shape) -> F32:
     target: settled in the actor's head, see `settle`.
     """
     _, scale, rotation, _ = placed(face)
-    step = (target.neutral - actor.neutral) @ rotation / scale
-    length = np.linalg.norm(step, axis=1, keepdims=True)
-    step *= np.minimum(1, FURTHEST * face.size / np.maximum(length, 1e-9))
+    step = limited((target.neutral - actor.neutral) @ rotation / scale, face.size)
     lower = np.clip((canonical()[:, 1:2] - LOWER[0]) / (LOWER[1] - LOWER[0]), 0, 1)
     return np.asarray(lower * (1 - freedom()) * step[:, :2], np.float32)
 
 
-def moved(shot: U8, points: F32, step: F32, size: float) -> Patch | None:
-    """What changes about a face that was drawn through a mesh float32 (468, 2 or 3) into a shot uint8 (H, W, 3), to be
-    put over it; None where nothing moves.
+def moved(frame: U8, patches: Sequence[Patch], points: F32, step: F32, size: float) -> Patch | None:
+    """What changes about a face that was drawn through a mesh float32 (468, 2 or 3), to be put over all that was drawn
+    into a frame uint8 (H, W, 3); None where nothing moves.
 
-    step: of the mesh's points, see `steps`. size: of the face, in pixels.
+    patches: what was drawn, one over another. step: of the mesh's points, see `steps`. size: of the face, in pixels.
     """
     if np.abs(step).max() <= LEAST:
         return None
@@ -49,7 +51,7 @@ def moved(shot: U8, points: F32, step: F32, size: float) -> Patch | None:
         return None
     low, high = (f([columns, rows], axis=1) for f in (np.min, np.max))
     left, top = np.maximum(np.floor(corner + cell * (low - 1)), 0).astype(int).tolist()
-    right, bottom = np.minimum(np.ceil(corner + cell * (high + 1)) + 1, shot.shape[1::-1]).astype(int).tolist()
+    right, bottom = np.minimum(np.ceil(corner + cell * (high + 1)) + 1, frame.shape[1::-1]).astype(int).tolist()
     if right - left < 2 or bottom - top < 2:
         return None
     x, y = (np.arange(n, dtype=np.float32) for n in (right - left, bottom - top))
@@ -57,10 +59,11 @@ def moved(shot: U8, points: F32, step: F32, size: float) -> Patch | None:
     across, down = (
         cv2.warpAffine(part, into, (len(x), len(y)), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) for part in grid
     )
-    moves = (np.abs(across) > LEAST) | (np.abs(down) > LEAST)
-    warped = cv2.remap(
-        shot[top:bottom, left:right], x - across, y[:, None] - down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    shot = composite(
+        frame[top:bottom, left:right], [replace(patch, x=patch.x - left, y=patch.y - top) for patch in patches]
     )
+    moves = (np.abs(across) > LEAST) | (np.abs(down) > LEAST)
+    warped = cv2.remap(shot, x - across, y[:, None] - down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return Patch(left, top, np.asarray(warped, np.uint8), moves) if moves.any() else None
 
 

@@ -100,10 +100,13 @@ def reshape(face: Face, actor: Shape, target: Shape) -> F32:
         _close(moved, now, actor.neutral, target.neutral, (upper, lower, fold))
     back = (moved - shift) @ rotation / scale
     points = face.points[:MESH].astype(np.float64)
-    step = back - points
+    return (points + freedom() * limited(back - points, face.size)).astype(np.float32)
+
+
+def limited(step: F64, size: float) -> F64:
+    """How far points move, (N, 3), no further than `FURTHEST` of a face of this size."""
     length = np.linalg.norm(step, axis=1, keepdims=True)
-    step *= np.minimum(1, FURTHEST * face.size / np.maximum(length, 1e-9))
-    return (points + freedom() * step).astype(np.float32)
+    return np.asarray(step * np.minimum(1, FURTHEST * size / np.maximum(length, 1e-9)), np.float64)
 
 
 def lids_apart(now: F64, actor: F64, upper: list[int], lower: list[int]) -> F64:

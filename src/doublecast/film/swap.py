@@ -32,7 +32,6 @@ from doublecast.model.material import spread
 from doublecast.model.networks import pack
 from doublecast.model.space import Drawing, draw, fade
 from doublecast.types import F32, U8, Face, Frame, Patch
-from doublecast.video.planes import composite
 
 SAMPLES = 800  #: faces that a resting shape is learned from
 STEADY = 0.12  #: seconds over which the match of colour and sharpness is averaged
@@ -203,7 +202,7 @@ class Swapper:
         patches = [patch for _, patch in drawn]
         for face, _ in drawn:  # over all of them, as what is moved about a face may be another's
             jaw = np.float32(look.jaw * look.blend) * face.jaw
-            moved = outline.moved(composite(frame.pixels, patches), face.drawing.points, jaw, face.face.size)
+            moved = outline.moved(frame.pixels, patches, face.drawing.points, jaw, face.face.size)
             patches += [] if moved is None else [moved]
         return patches
 

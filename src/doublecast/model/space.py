@@ -27,8 +27,7 @@ SKIN_HIDDEN, SKIN_SEEN = -0.05, 0.15  #: the same for a single triangle
 EDGE = (0.015, 0.1)  #: depth inside the oval, in texture coordinates, where a drawn face begins, and where it is whole
 RIM, NARROWEST = 0.012, 0.025  #: least depth at which an edge may begin, and its least width
 AROUND = 0.09  #: reach of "around", in texture coordinates
-JUMP = 0.04  #: difference of texture coordinates two pixels apart beyond which they may show different parts of a
-# head; see `composite`, too
+JUMP = 0.04  #: difference of texture coordinates two pixels apart beyond which they may show different parts of a head
 EYE_RINGS = (
     [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
     [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249],
@@ -313,10 +312,17 @@ def _cover(seen: F32, size: float) -> F32:
     return np.asarray(cv2.GaussianBlur(share * inner, (0, 0), SOFT) * (seen > 0), np.float32)
 
 
+def jumps(uv: F32) -> F32:
+    """How far apart in the texture neighbours of each pixel lie, float32 (h, w), of coordinates float32 (h, w, 2)."""
+    square = np.ones((3, 3), np.uint8)
+    across, down = (cv2.morphologyEx(uv[..., axis], cv2.MORPH_GRADIENT, square) for axis in (0, 1))
+    return np.maximum(across, down)
+
+
 def _enlarged(uv: F32, ids: I32, affine: F32, full: tuple[int, int]) -> F32:
     """Texture coordinates float32 (h, w, 2) at a larger size (width, height). Where they are torn, pixels get those of
     their own triangle: nothing lies between a head and what is behind it, nor between a nose and its cheek."""
-    apart = cv2.morphologyEx(uv, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(2) > JUMP
+    apart = jumps(uv) > JUMP
     whose, torn = (
         cv2.resize(part, full, interpolation=cv2.INTER_NEAREST_EXACT)
         for part in (ids.astype(np.float32), apart.astype(np.uint8))
